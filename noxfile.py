@@ -1,0 +1,73 @@
+"""Every check of the project is a session here: ``nox -s tests``, or ``nox -l`` for the list."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["tests", "lint", "typing", "build"]
+nox.options.error_on_missing_interpreters = False
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the package as its users would, and dependency groups beside it."""
+    session.install(".", *nox.project.dependency_groups(PROJECT, *groups))
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The test suite, with the package's coverage at 100 % of lines and branches."""
+    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "tests"))
+    session.run("pytest", "--cov", "--cov-fail-under=100", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and common mistakes."""
+    session.install(*nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Strict types, by two checkers, of the package and of programs as users write them."""
+    install(session, "typing")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """One session across FastAPI and Flask in a browser; with ``-- --check``, walked through by a client."""
+    install(session, "demo")
+    session.run("python", "-m", "tests.apps.demo", *session.posargs)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Overhead per request beside every peer, in one run."""
+    install(session, "benchmarks")
+    session.run("pytest", "benchmarks", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the sdist and the wheel, and look at what is in them."""
+    session.install("build", "twine")
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build")
+    session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
+    (wheel,) = Path("dist").glob("*.whl")
+    listing = session.run("python", "-m", "zipfile", "-l", str(wheel), silent=True) or ""
+    names = [line.split()[0] for line in listing.splitlines()[1:]]
+    foreign = [name for name in names if not name.startswith(("starlette_flask/", "starlette_flask-"))]
+    if foreign or "starlette_flask/py.typed" not in names:
+        session.error(f"The wheel must hold the package and nothing else; it has {foreign or names}")

@@ -1,0 +1,8 @@
+"""Flask's session cookie, to the byte, for Starlette, FastAPI, Litestar, Quart and any other ASGI application."""
+
+from .codec import SessionCodec
+from .middleware.sessions import SessionMiddleware
+from .session import Session
+from .tagged_json import JSONTag, TaggedJSONSerializer
+
+__all__ = ["JSONTag", "Session", "SessionCodec", "SessionMiddleware", "TaggedJSONSerializer"]

@@ -1,0 +1,246 @@
+"""The Cookie field -> a value, and a value + attributes -> the Set-Cookie field.
+
+Facts, where the grammar differs from what one expects:
+
+- What a server reads is Werkzeug's grammar (``werkzeug.sansio.http.parse_cookie``), not RFC 6265's: a name is
+  anything without blank, tab, ``=``, ``"`` and ``;``; blanks and tabs around ``=`` are skipped; a value is either
+  quoted, and may then hold ``;`` and backslash escapes, or has no blank, tab, ``"`` or ``;`` in it. A part that
+  does not fit is skipped up to the first ``;`` after its start, even one inside quotes. The first of a name wins.
+- A request over HTTP/2 may split its cookies into several fields; Werkzeug joins them with ``;``.
+- An attacker controls every byte of it. Reading takes time linear in its length: no pattern below has two ways to
+  match the same text.
+- Of Set-Cookie's attributes, Domain, Path and Partitioned say *which* cookie it is, the others what becomes of it.
+- Everything but the value is checked and rendered when the application is built, so that no request can inject
+  a header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import timezone
+from email.utils import formatdate, parsedate_to_datetime
+from time import time
+from typing import NamedTuple
+from urllib.parse import quote
+
+_BLANKS = b" \t"
+_PART = re.compile(
+    rb"""[ \t]* ([^ \t=";]+) [ \t]*          # a name
+    (?: = [ \t]* (?:                         # perhaps a value:
+        "([^\\"]*(?:\\.[^\\"]*)*)" [ \t]*    #   quoted, with escapes
+      | ([^ \t";]+) [ \t]*                   #   or bare
+    )? )? (?:;|\Z)""",
+    re.VERBOSE,
+)
+_ESCAPE = re.compile(rb"\\([0-3][0-7]{2}|.)")
+
+
+def read_cookie(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    """Return the value that Werkzeug reads for the cookie ``name``, or ``None`` where there is no such cookie.
+
+    ``headers`` are an ASGI scope's: pairs of a lower-case name and a value. Bytes that are not UTF-8 come back as
+    they are, where Werkzeug, and so Flask, fails on the request. Raises nothing, whatever the bytes.
+    """
+    fields = [value for field_name, value in headers if field_name == b"cookie"]
+    field = fields[0] if len(fields) == 1 else b";".join(fields)
+    if name not in field:
+        return None
+    return _scan(field, name) if b'"' in field else _find(field, name)
+
+
+def _find(field: bytes, name: bytes) -> bytes | None:
+    """Read a cookie of a field without quotes, where parts end at each ``;``: only those with the name need a look."""
+    at = field.find(name)
+    while at >= 0:
+        start = at
+        while start and field[start - 1] in _BLANKS:
+            start -= 1
+        end = field.find(b";", at)
+        if not start or field[start - 1 : start] == b";":  # the name begins its part
+            rest = field[at + len(name) : end if end >= 0 else None].strip(_BLANKS)
+            if not rest:
+                return b""
+            value = rest[1:].lstrip(_BLANKS)
+            if rest.startswith(b"=") and b" " not in value and b"\t" not in value:
+                return value
+        at = field.find(name, end) if end >= 0 else -1
+    return None
+
+
+def _scan(field: bytes, name: bytes) -> bytes | None:
+    """Read a cookie of any field, part by part."""
+    position = 0
+    while True:
+        if part := _PART.match(field, position):
+            if part[1] == name:
+                return part[3] or b"" if part[2] is None else unescape(part[2])
+            position = part.end()
+        else:
+            position = field.find(b";", position) + 1
+            if not position:
+                return None
+
+
+def unescape(quoted: bytes) -> bytes:
+    r"""Undo the escapes of a quoted value: ``\"``, ``\\`` and ``\ooo`` for a byte (``werkzeug.sansio.http``)."""
+    return _ESCAPE.sub(lambda m: m[1] if len(m[1]) == 1 else bytes([int(m[1], 8)]), quoted)
+
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z|~]+")
+_COOKIE_OCTETS = re.compile(r"[!#$%&'()*+\-./0-9:<=>?@A-Z\[\]^_`a-z{|}~]*")
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f;]")
+_SAME_SITE = ("Strict", "Lax", "None")
+
+
+class SetCookie(NamedTuple):
+    """A parsed Set-Cookie field: the cookie's name and value, and which cookie it is beside its name."""
+
+    name: bytes
+    value: bytes
+    domain: str
+    path: str
+    partitioned: bool
+    deletes: bool
+
+
+def parse_set_cookie(field: bytes, request_path: str) -> SetCookie:
+    """Read a Set-Cookie field as a browser does (RFC 6265 5.2): the last attribute of a name counts.
+
+    ``request_path`` gives the default where there is no usable Path (RFC 6265 5.1.4). Raises nothing.
+    """
+    pair, *pieces = field.split(b";")
+    name, _, value = (side.strip(_BLANKS) for side in pair.partition(b"="))
+    if len(value) > 1 and value.startswith(b'"') and value.endswith(b'"'):
+        value = unescape(value[1:-1])
+    attributes: dict[str, str] = {}
+    for piece in pieces:
+        key, _, text = (side.strip() for side in piece.decode("latin-1").partition("="))
+        attributes[key.lower()] = text
+    path = attributes.get("path", "")
+    if not path.startswith("/"):
+        path = _default_path(request_path)
+    domain = attributes.get("domain", "").lstrip(".").lower()
+    return SetCookie(name, value, domain, path, "partitioned" in attributes, _deletes(attributes))
+
+
+def _default_path(request_path: str) -> str:
+    """Return the path of a cookie set without one: the request's, up to its last slash (RFC 6265 5.1.4)."""
+    return request_path.rpartition("/")[0] or "/"
+
+
+def _deletes(attributes: dict[str, str]) -> bool:
+    """Say whether a browser removes the cookie at once: Max-Age counts before Expires (RFC 6265 5.3)."""
+    if re.fullmatch(r"-?[0-9]+", max_age := attributes.get("max-age", "")):
+        return max_age.startswith("-") or not max_age.strip("0")
+    try:
+        expires = parsedate_to_datetime(attributes["expires"])
+    except (KeyError, TypeError, ValueError):
+        return False
+    return expires.replace(tzinfo=expires.tzinfo or timezone.utc).timestamp() <= time()
+
+
+class CookieWriter:
+    """Writes the Set-Cookie field of one cookie: its settings checked and rendered once, its value each time.
+
+    The bytes are those of ``werkzeug.http.dump_cookie``: the order Domain, Expires, Max-Age, Secure, HttpOnly,
+    Path, SameSite, Partitioned, their spelling, a percent-encoded path, a domain in IDNA without leading dot.
+
+    Raises ``TypeError`` or ``ValueError`` for a setting that no browser would take, naming it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = True,
+        same_site: str | None = None,
+        partitioned: bool = False,
+    ) -> None:
+        for setting, text, optional in (
+            ("session_cookie", name, False),
+            ("path", path, True),
+            ("domain", domain, True),
+            ("same_site", same_site, True),
+        ):
+            if not (isinstance(text, str) or (optional and text is None)):
+                raise TypeError(f"{setting} must be a str{' or None' if optional else ''}, not {type(text).__name__}")
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"session_cookie={name!r} is no cookie name: letters, digits and !#$%&'*+-.^_`|~ are")
+        if path is not None:
+            if not path.startswith("/") or _CONTROLS.search(path):
+                raise ValueError(f"path={path!r} must start with '/' and hold no ';' and no control character")
+            path = quote(path, safe="%!$&'()*+,/:=@")  # the characters that Werkzeug leaves as they are
+        if domain is not None:
+            domain = _host(domain)
+        if same_site is not None:
+            if same_site.title() not in _SAME_SITE:
+                raise ValueError(f"same_site={same_site!r} must be 'strict', 'lax', 'none' or None")
+            same_site = same_site.title()
+        secure = bool(secure or partitioned)  # as Werkzeug: browsers ignore Partitioned without Secure
+        _check_prefix(name, secure=secure, httponly=bool(httponly), host_only=path == "/" and domain is None)
+
+        self.name = name.encode()
+        self._host, self._path, self._partitioned = (domain or "").lower(), path, bool(partitioned)
+        self._start = f"{name}="
+        self._domain = f"; Domain={domain}" if domain else ""
+        self._end = "".join(
+            (
+                "; Secure" if secure else "",
+                "; HttpOnly" if httponly else "",
+                f"; Path={path}" if path is not None else "",
+                f"; SameSite={same_site}" if same_site is not None else "",
+                "; Partitioned" if partitioned else "",
+            )
+        )
+        self.deletion: bytes = self.field("", expires=0, max_age=0)  #: the field that removes the cookie
+
+    def field(self, value: str, *, expires: float | None = None, max_age: int | None = None) -> bytes:
+        """Return the field that sets the cookie to ``value``; ``expires`` in Unix seconds, ``max_age`` in seconds."""
+        until = "" if expires is None else f"; Expires={formatdate(expires, usegmt=True)}"
+        age = "" if max_age is None else f"; Max-Age={max_age}"
+        return f"{self._start}{value}{self._domain}{until}{age}{self._end}".encode("ascii")
+
+    def is_set_by(self, field: bytes, request_path: str) -> bool:
+        """Say whether a Set-Cookie field sets this very cookie: its name, domain, path and partitioning."""
+        if not field.lstrip(_BLANKS).startswith(self.name):
+            return False
+        other = parse_set_cookie(field, request_path)
+        path = _default_path(request_path) if self._path is None else self._path
+        same = (self.name, self._host, path, self._partitioned)
+        return (other.name, other.domain, other.path, other.partitioned) == same
+
+
+def is_cookie_value(value: str) -> bool:
+    """Say whether ``value`` can stand in a Set-Cookie field without quotes (RFC 6265 4.1.1)."""
+    return _COOKIE_OCTETS.fullmatch(value) is not None
+
+
+def _host(domain: str) -> str:
+    """Return a Domain attribute as Werkzeug writes it: without port and leading dot, in IDNA."""
+    try:
+        host = domain.partition(":")[0].lstrip(".").encode("idna").decode("ascii")
+    except UnicodeError:
+        host = ""
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"domain={domain!r} must be a host name such as 'example.com', or None for this host alone")
+    return host
+
+
+def _check_prefix(name: str, *, secure: bool, httponly: bool, host_only: bool) -> None:
+    """Refuse a name whose prefix makes browsers reject the cookie (RFC 6265bis 4.1.3)."""
+    prefix = re.match(r"__(Host-Http|Host|Http|Secure)-", name, re.IGNORECASE)
+    if prefix is None:
+        return
+    kind = prefix[1].lower()
+    missing = [] if secure else ["https_only=True"]
+    if "http" in kind and not httponly:
+        missing.append("httponly=True")
+    if "host" in kind and not host_only:
+        missing.append("path='/' and domain=None")
+    if missing:
+        raise ValueError(f"session_cookie={name!r} is refused by browsers without {' and '.join(missing)}")

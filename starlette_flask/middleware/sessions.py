@@ -1,0 +1,422 @@
+"""The ASGI callable: the life of a session from the request's Cookie to the response's Set-Cookie."""
+
+from __future__ import annotations
+
+import logging
+import re
+from base64 import b64decode
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, is_dataclass
+from datetime import timedelta
+from json import loads as json_loads
+from time import time
+from typing import Any, cast
+from warnings import warn
+
+from itsdangerous import BadData, BadPayload, BadSignature, TimestampSigner
+
+from ..asgi import ASGIApp, Message, Receive, Scope, Send
+from ..codec import SessionCodec
+from ..cookies import CookieWriter, is_cookie_value, parse_set_cookie, read_cookie
+from ..session import Session
+from ..tagged_json import is_dict
+from .flask_settings import flask_settings
+
+logger = logging.getLogger("starlette_flask")
+
+#: The messages that can carry a cookie to the client, and the one that says that none will.
+_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
+_LONGEST = timedelta(days=365 * 1000)  # keeps Expires a date with a four-digit year
+
+
+class SessionMiddleware:
+    """Gives an ASGI application Flask's session, as the dict ``scope["session"]``.
+
+    The settings up to ``partitioned`` have the order and the meaning of ``starlette.middleware.sessions``; the
+    others can be given by name only. :meth:`from_flask` takes all of them from a Flask application.
+
+    :param app: the ASGI application to wrap.
+    :param secret_key: Flask's ``SECRET_KEY``: ``str``, ``bytes``, or an object that reveals one
+        (see :func:`starlette_flask.codec.reveal_secret`).
+    :param session_cookie: the cookie's name, ``SESSION_COOKIE_NAME``.
+    :param max_age: seconds. ``None`` is Flask's rule: a cookie for the browser session, or with ``Expires`` once
+        ``session.permanent`` is set, and no signature older than ``permanent_session_lifetime`` opens. A number is
+        Starlette's rule: every cookie has that ``Max-Age``, and no signature older than that opens.
+    :param path: ``SESSION_COOKIE_PATH``. ``None`` leaves the attribute out.
+    :param same_site: ``"lax"``, ``"strict"``, ``"none"`` in any case, or ``None`` for no attribute, which is
+        Flask's default: ``SESSION_COOKIE_SAMESITE``. ``"none"`` without Secure is warned about, browsers drop it.
+    :param https_only: the attribute Secure, ``SESSION_COOKIE_SECURE``.
+    :param domain: ``SESSION_COOKIE_DOMAIN``; ``None`` for this host alone.
+    :param partitioned: ``SESSION_COOKIE_PARTITIONED``; implies Secure, as in Werkzeug.
+    :param secret_key_fallbacks: retired keys, oldest first: they open, ``secret_key`` signs.
+    :param permanent_session_lifetime: a ``timedelta`` or seconds.
+    :param refresh_each_request: whether a permanent session's cookie is set by every response.
+    :param httponly: ``SESSION_COOKIE_HTTPONLY``, keeps scripts from reading the cookie.
+    :param salt: the salt of the Flask application's session interface, where it has one of its own.
+    :param signer_kwargs: likewise its ``key_derivation`` and ``digest_method``, added to Flask's.
+    :param serializer: likewise its ``serializer``.
+    :param max_cookie_size: bytes of the Set-Cookie field above which a warning is logged; 0 for never.
+    :param leeway: seconds by which a signature may lie in the future, for servers whose clocks differ.
+    :param allow_path_regex: only paths that match from their start have a session; the others pass untouched.
+    :param accept_starlette_cookies: open cookies that Starlette's middleware signed with these keys, too, and
+        write them in Flask's format with that very response.
+
+    Raises ``TypeError`` or ``ValueError`` for a setting that cannot work or is not safe, never showing a secret.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        secret_key: object,
+        session_cookie: str = "session",
+        max_age: int | None = None,
+        path: str | None = "/",
+        same_site: str | None = "lax",
+        https_only: bool = False,
+        domain: str | None = None,
+        partitioned: bool = False,
+        *,
+        secret_key_fallbacks: Iterable[object] | None = (),
+        permanent_session_lifetime: timedelta | float = timedelta(days=31),
+        refresh_each_request: bool = True,
+        httponly: bool = True,
+        salt: str | bytes = "cookie-session",
+        signer_kwargs: Mapping[str, Any] | None = None,
+        serializer: Any = None,
+        max_cookie_size: int = 4093,
+        leeway: int = 0,
+        allow_path_regex: str | re.Pattern[str] | None = None,
+        accept_starlette_cookies: bool = False,
+    ) -> None:
+        self.app = app
+        self._codec = SessionCodec(
+            secret_key,
+            secret_key_fallbacks=secret_key_fallbacks,
+            salt=salt,
+            signer_kwargs=signer_kwargs,
+            serializer=serializer,
+        )
+        if not is_cookie_value(self._codec.dumps({})):  # also shows here, not at a request, that the digest exists
+            raise ValueError("signer_kwargs: what is signed with this 'sep' cannot stand in a cookie")
+        self._cookie = CookieWriter(
+            session_cookie,
+            path=path,
+            domain=domain,
+            secure=https_only,
+            httponly=httponly,
+            same_site=same_site,
+            partitioned=partitioned,
+        )
+        if same_site is not None and same_site.lower() == "none" and not (https_only or partitioned):
+            warn("same_site='none' without https_only=True: browsers will reject the cookie", stacklevel=2)
+        self._max_age = _whole_number("max_age", max_age, least=1) if max_age is not None else None
+        self._lifetime = _seconds("permanent_session_lifetime", permanent_session_lifetime)
+        self._opens_for = int(self._lifetime) if self._max_age is None else self._max_age
+        self._refresh = bool(refresh_each_request)
+        self._max_cookie_size = _whole_number("max_cookie_size", max_cookie_size)
+        self._leeway = _whole_number("leeway", leeway)
+        self._allowed = None if allow_path_regex is None else re.compile(allow_path_regex)
+        self._starlette = TimestampSigner(self._codec.secret_keys) if accept_starlette_cookies else None
+        # What two middlewares must have in common to be one; the codec's part shows no key.
+        self._identity = (
+            self._codec.identity,
+            self._cookie.deletion,
+            (
+                self._max_age,
+                self._lifetime,
+                self._refresh,
+                self._leeway,
+                self._allowed,
+                accept_starlette_cookies,
+            ),
+        )
+
+    @classmethod
+    def from_flask(cls, app: ASGIApp, flask_app: Any, **overrides: Any) -> SessionMiddleware:
+        """Wrap ``app`` with the session settings of a Flask or Quart application, read now.
+
+        ``overrides`` are settings of :class:`SessionMiddleware` that count instead of the application's. Raises
+        ``TypeError`` or ``ValueError`` for an application whose sessions this class cannot match, saying why.
+        See :func:`starlette_flask.middleware.flask_settings.flask_settings` for what is asked of it.
+        """
+        return cls(app, **flask_settings(flask_app, overrides))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ``http`` or ``websocket`` connection with a session; pass any other on untouched."""
+        if scope["type"] not in ("http", "websocket") or not self._has_session(scope):
+            await self.app(scope, receive, send)
+            return
+        session, value = self._open(scope)
+        scope["session"] = session
+        started = False
+
+        async def send_with_session(message: Message) -> None:
+            nonlocal started, value
+            if not started and message["type"] in _STARTS:
+                started = True
+                if message["type"] != "websocket.close":
+                    message, value = self._save(scope, session, value, message)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_session)
+        finally:
+            if started:
+                self._report_late_changes(scope, session, value)
+
+    def _has_session(self, scope: Scope) -> bool:
+        """Say whether this request's session is ours to handle: its path is allowed, no equal middleware has it."""
+        if self._allowed is not None and not self._allowed.match(scope["path"]):
+            return False
+        outer = scope.get("session")
+        return not (isinstance(outer, Session) and self._is_equal(outer._owner))
+
+    def _is_equal(self, owner: object) -> bool:
+        return isinstance(owner, SessionMiddleware) and owner._identity == self._identity
+
+    # Request to session
+
+    def _open(self, scope: Scope) -> tuple[Session, str | bytes | None]:
+        """Return the session that the request brings, and the value it was loaded from, ``None`` where none opened."""
+        headers: Any = scope.get("headers", ())
+        if iter(headers) is headers:  # can be read once only, and the application wants to read it, too
+            headers = scope["headers"] = list(headers)
+        value = read_cookie(headers, self._cookie.name)
+        if not value:
+            session, value = Session(), None
+        else:
+            try:
+                session = Session(self._load(value))
+                session._new = False
+            except BadData as error:
+                session, value = self._open_starlette(value, error), None
+        session._owner = self
+        return session, value
+
+    def _load(self, value: str | bytes) -> dict[str, Any]:
+        data = self._codec.loads(value, self._opens_for, leeway=self._leeway)
+        if not is_dict(data):  # Flask answers such a request with 500
+            raise BadPayload("The payload is not an object")
+        return data
+
+    def _open_starlette(self, value: bytes, error: BadData) -> Session:
+        """Return the session of a cookie of Starlette's format, modified so that it is rewritten; else an empty one."""
+        if self._starlette is not None and isinstance(error, BadSignature):
+            try:
+                text, signed_at = self._starlette.unsign(value, return_timestamp=True)
+                data = json_loads(b64decode(text))
+                age = int(time()) - int(signed_at.timestamp())
+                if is_dict(data) and -self._leeway <= age <= self._opens_for:
+                    session = Session(data)
+                    session._new = False
+                    session._modified = session._unsaved = True
+                    return session
+            except (BadSignature, ValueError, OverflowError, OSError, RecursionError):
+                pass  # nothing that Starlette wrote, either; the first error says why
+        # Not the error's text: it quotes parts of the value.
+        cause = getattr(error, "original_error", None)
+        reason = type(error).__name__ if cause is None else f"{type(error).__name__} from {type(cause).__name__}"
+        logger.debug("Cookie %r did not open, the session is empty: %s", self._cookie.name.decode(), reason)
+        return Session()
+
+    # Session to response
+
+    def _save(
+        self, scope: Scope, session: Session, value: str | bytes | None, message: Message
+    ) -> tuple[Message, str | bytes | None]:
+        """Return the message with what the session adds to its headers, and the value that holds the session now.
+
+        The rules are those of ``flask.sessions.SecureCookieSessionInterface.save_session``. The application's
+        message and its headers are not touched: frameworks send one constant response to many users.
+        """
+        self._adopt(scope, session, value)
+        accessed = session.accessed
+        changed = session._modified or (accessed and self._has_nested_changes(session, value))
+        session._unsaved = False
+        refreshed = self._refresh and session._holds("_permanent")
+        if not (changed or accessed or refreshed):
+            return message, value
+
+        headers: list[Any] = list(message.get("headers") or ())
+        field = None
+        if changed or refreshed:
+            inner = self._inner_cookies(scope, headers)
+            if not inner:
+                field, value = self._render(session._content())
+            elif changed:
+                content = self._merge(scope, session, value, inner[-1])
+                value = self._codec.dumps(session._content())
+                if content is not None:
+                    field, _ = self._render(content)
+                    headers = [header for header in headers if header not in inner]
+        if field is not None:
+            headers.append((b"set-cookie", field))
+        if accessed or changed or field is not None:
+            _vary_on_cookie(headers)
+        return {**message, "headers": headers}, value
+
+    def _render(self, content: dict[str, Any]) -> tuple[bytes, str | None]:
+        """Return the Set-Cookie field for a session of this content, and its value."""
+        if not content:
+            return self._cookie.deletion, None
+        value = self._codec.dumps(content)
+        expires = time() + self._lifetime if self._max_age is None and content.get("_permanent") else None
+        field = self._cookie.field(value, expires=expires, max_age=self._max_age)
+        if self._max_cookie_size and len(field) > self._max_cookie_size:
+            logger.warning(
+                "Cookie %r is too large: its Set-Cookie field has %d bytes, the limit is %d. Browsers may drop it.",
+                self._cookie.name.decode(),
+                len(field),
+                self._max_cookie_size,
+            )
+        return field, value
+
+    def _has_nested_changes(self, session: Session, value: str | bytes | None) -> bool:
+        """Say whether a value inside a value was changed in place, by comparing with what was loaded."""
+        return session._track_nested and session._has_nested() and self._differs(session._content(), value)
+
+    def _differs(self, content: dict[str, Any], value: str | bytes | None) -> bool:
+        """Compare serialized forms: they tell ``1`` from ``True``, and not one order of keys from another."""
+        now = self._codec.serialize(content)
+        if value is None:
+            return bool(content)
+        return now != self._codec.serialized(value) and now != self._codec.serialize(self._codec.content(value))
+
+    # The rare paths
+
+    def _adopt(self, scope: Scope, session: Session, value: str | bytes | None) -> None:
+        """Take over what the application put at ``scope["session"]`` instead of changing the session."""
+        current = scope.get("session")
+        if current is session or _saves_itself(current):
+            return
+        content = _as_content(current)
+        session._replace(content)
+        session.accessed = True
+        session._modified = self._differs(content, value)
+
+    def _inner_cookies(self, scope: Scope, headers: list[Any]) -> list[Any]:
+        """Return the headers that set this very cookie already: an application mounted inside did."""
+        return [
+            header
+            for header in headers
+            if header[0].lower() == b"set-cookie" and self._cookie.is_set_by(header[1], scope["path"])
+        ]
+
+    def _merge(self, scope: Scope, session: Session, value: str | bytes | None, inner: Any) -> dict[str, Any] | None:
+        """Return one session with the changes of both sides, or ``None`` where the inner cookie is to stay as it is.
+
+        Both sides began with the same session. The result is the inner one with the outer changes applied key by
+        key, except that what the inner application removed stays removed: a log-out is never undone.
+        """
+        before, ours = self._content_of(value), session._content()
+        changed = self._changed_keys(before, ours)
+        cookie = parse_set_cookie(inner[1], scope["path"])
+        theirs: Any = {}
+        if cookie.value and not cookie.deletes:
+            try:
+                theirs = self._codec.loads(cookie.value)
+            except BadData:
+                theirs = None
+            if not is_dict(theirs):  # to overwrite what we cannot read might undo a log-out, too
+                self._report_lost("the response sets a cookie of that name which does not open", scope, changed)
+                return None
+        merged = dict(theirs)
+        for key in changed:
+            if key not in ours:
+                merged.pop(key, None)
+            elif key in theirs or key not in before:
+                merged[key] = ours[key]
+        return merged if self._changed_keys(theirs, merged) else None
+
+    def _report_late_changes(self, scope: Scope, session: Session, value: str | bytes | None) -> None:
+        """Warn of what was changed after the session had been saved, or with no response to save it in."""
+        current = scope.get("session")
+        if current is session or _saves_itself(current):
+            if not (session._unsaved or (session.accessed and session._has_nested())):
+                return
+            current = session
+        changed = self._changed_keys(self._content_of(value), _as_content(current))
+        if changed:
+            self._report_lost("the response had begun", scope, changed)
+
+    def _report_lost(self, reason: str, scope: Scope, keys: Iterable[str]) -> None:
+        logger.warning(
+            "Changes to session %r were lost on path %r because %s; changed keys: %s",
+            self._cookie.name.decode(),
+            scope["path"],
+            reason,
+            ", ".join(sorted(map(repr, keys))),
+        )
+
+    def _content_of(self, value: str | bytes | None) -> dict[str, Any]:
+        """Return the content of a value that this middleware opened or signed."""
+        return {} if value is None else self._codec.content(value)
+
+    def _changed_keys(self, before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+        """Return the keys that were added, removed or changed, by their serialized form: it tells 1 from True."""
+        return {key for key in before.keys() | after.keys() if self._one(before, key) != self._one(after, key)}
+
+    def _one(self, content: dict[str, Any], key: str) -> object:
+        try:
+            return self._codec.serialize({key: content[key]}) if key in content else None
+        except (TypeError, ValueError, RecursionError):  # cannot be stored, so it is not what it was
+            return object()
+
+
+def _saves_itself(current: object) -> bool:
+    """Say whether this is the session of another middleware further in, Starlette's or one of ours."""
+    if isinstance(current, Session):
+        return current._owner is not None
+    return hasattr(type(current), "mark_modified")
+
+
+def _as_content(current: Any) -> dict[str, Any]:
+    """Return what an application put at ``scope["session"]`` as the content of a session.
+
+    ``None``, a class (Litestar's ``Empty``) and whatever is false stand for an emptied session. Raises
+    ``TypeError`` for what holds no keys.
+    """
+    if isinstance(current, Mapping):
+        return dict(cast("Mapping[str, Any]", current))
+    if not current or isinstance(current, type):
+        return {}
+    if is_dataclass(current):
+        return asdict(cast("Any", current))
+    if hasattr(current, "model_dump"):  # pydantic
+        return dict(current.model_dump())
+    if hasattr(current, "__struct_fields__"):  # msgspec
+        return {name: getattr(current, name) for name in current.__struct_fields__}
+    raise TypeError(f"scope['session'] must be a mapping or None, not {type(current).__name__}")
+
+
+def _vary_on_cookie(headers: list[Any]) -> None:
+    """Add ``Cookie`` to the Vary field, as ``response.vary.add`` of Werkzeug does; several fields become one."""
+    at = [index for index, (name, _) in enumerate(headers) if name.lower() == b"vary"]
+    items = [item.strip() for index in at for item in headers[index][1].split(b",") if item.strip()]
+    if any(item.lower() == b"cookie" for item in items):
+        return
+    vary = (b"vary", b", ".join([*items, b"Cookie"]))
+    if not at:
+        headers.append(vary)
+        return
+    headers[at[0]] = vary
+    for index in reversed(at[1:]):
+        del headers[index]
+
+
+def _whole_number(setting: str, value: object, least: int = 0) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{setting} must be a whole number, not {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{setting}={value} must be {least} or more")
+    return value
+
+
+def _seconds(setting: str, value: object) -> float:
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{setting} must be a timedelta or seconds, not {type(value).__name__}")
+    if not 0 <= value <= _LONGEST.total_seconds():
+        raise ValueError(f"{setting}={value} must be from 0 to {_LONGEST.days} days, in seconds")
+    return value

@@ -1,0 +1,202 @@
+"""The change-tracking dict behind ``scope["session"]``. It knows no cookie and no ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from typing import Any, cast
+
+#: The types of values that cannot change in place, when the type is exactly this.
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+class Session(dict[str, Any]):
+    """A session: a real ``dict`` that knows whether it was read and whether it was changed.
+
+    The content lies in the dict itself, so serializers written in C see it. They read it without calling a
+    method: where a response is made of ``scope["session"]`` alone, call :meth:`mark_accessed`.
+
+    - Every method that reads marks the session :attr:`accessed`, also where the key is missing, so that the
+      response varies on ``Cookie``. Flask does so at any use of ``flask.session`` (``RequestContext.session``).
+    - The methods that write mark it :attr:`modified` exactly when Werkzeug's ``CallbackDict`` calls its
+      ``on_update``: ``pop`` and ``setdefault`` only where they change something, the others whenever they succeed.
+    - A change inside a nested value is found by the middleware when the response starts.
+
+    ``copy()``, ``|``, ``copy.copy`` and pickling give a plain ``dict``. ``repr`` shows no content, because what
+    it shows ends up in logs; print ``dict(session)`` to see it.
+    """
+
+    #: Whether the session was read. The response then has ``Vary: Cookie``.
+    accessed: bool = False
+
+    # Plain class attributes: a session that nothing is done to costs no more than a dict.
+    _modified: bool = False
+    _unsaved: bool = False  # a write since the middleware last saved
+    _track_nested: bool = True
+    _new: bool = True
+    _owner: object = None  # the middleware that saves this session
+
+    def mark_accessed(self) -> None:
+        """Mark the session as read. Starlette calls this whenever ``request.session`` is used."""
+        self.accessed = True
+
+    def mark_modified(self) -> None:
+        """Mark the session as changed, so that the response sets the cookie."""
+        self.accessed = self._modified = self._unsaved = True
+
+    @property
+    def modified(self) -> bool:
+        """Whether a method changed the session, or somebody said so. A nested change does not show here.
+
+        ``True`` has the cookie set whatever happened; ``False`` has nothing saved that was changed so far, nested
+        values included. As ``flask.sessions.SecureCookieSession.modified``.
+        """
+        self.accessed = True
+        return self._modified
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self.accessed = True
+        self._modified = self._unsaved = self._track_nested = bool(value)
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the cookie outlives the browser: the key ``_permanent``, as in ``flask.sessions.SessionMixin``.
+
+        A permanent session's cookie has ``Expires`` and, unless ``refresh_each_request`` is off, is set again by
+        every response. Assigning to it marks the session modified.
+        """
+        return cast("bool", self.get("_permanent", False))
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        self["_permanent"] = bool(value)
+
+    @property
+    def new(self) -> bool:
+        """Whether the request brought no cookie that opened. (Flask's cookie session always says ``False``.)"""
+        self.accessed = True
+        return self._new
+
+    # For the middleware, which looks past the tracking.
+
+    def _content(self) -> dict[str, Any]:
+        return dict(super().items())
+
+    def _replace(self, content: dict[str, Any]) -> None:
+        super().clear()
+        super().update(content)
+
+    def _holds(self, key: str) -> bool:
+        return bool(super().get(key))
+
+    def _has_nested(self) -> bool:
+        """Say whether a value may have changed in place: free of charge where there are none but scalars."""
+        return not _SCALARS.issuperset(map(type, super().values()))
+
+    # Reading. `__iter__` being a method of ours makes `dict(session)` and `{**session}` go through `keys`.
+
+    def __getitem__(self, key: str) -> Any:
+        self.accessed = True
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        self.accessed = True
+        return super().get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        self.accessed = True
+        return super().__contains__(key)
+
+    def __len__(self) -> int:
+        self.accessed = True
+        return super().__len__()
+
+    def __iter__(self) -> Iterator[str]:
+        self.accessed = True
+        return super().__iter__()
+
+    def __reversed__(self) -> Iterator[str]:
+        self.accessed = True
+        return super().__reversed__()
+
+    def keys(self) -> KeysView[str]:  # type: ignore[override]  # the stubs name CPython's own view class
+        self.accessed = True
+        return super().keys()
+
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]
+        self.accessed = True
+        return super().values()
+
+    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]
+        self.accessed = True
+        return super().items()
+
+    def copy(self) -> dict[str, Any]:
+        self.accessed = True
+        return super().copy()
+
+    def __eq__(self, other: object) -> bool:
+        self.accessed = True
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        self.accessed = True
+        return super().__ne__(other)
+
+    def __or__(self, other: Any, /) -> Any:
+        self.accessed = True
+        return super().__or__(other)
+
+    def __ror__(self, other: Any, /) -> Any:
+        self.accessed = True
+        return super().__ror__(other)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {super().__len__()} keys{', modified' if self._modified else ''}>"
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        return dict, (dict(self),)
+
+    # Writing. Each marks after the fact, so that a call that raises is no change.
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, value)
+        self.mark_modified()
+
+    def __delitem__(self, key: str) -> None:
+        self.accessed = True
+        super().__delitem__(key)
+        self.mark_modified()
+
+    def __ior__(self, other: Any, /) -> Session:  # type: ignore[override]
+        super().__ior__(other)
+        self.mark_modified()
+        return self
+
+    def clear(self) -> None:
+        super().clear()
+        self.mark_modified()
+
+    def popitem(self) -> tuple[str, Any]:
+        self.accessed = True
+        item = super().popitem()
+        self.mark_modified()
+        return item
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        super().update(*args, **kwargs)
+        self.mark_modified()
+
+    def pop(self, key: str, *default: Any) -> Any:
+        present = key in self
+        value = super().pop(key, *default)
+        if present:
+            self.mark_modified()
+        return value
+
+    def setdefault(self, key: str, default: Any = None, /) -> Any:
+        present = key in self
+        value = super().setdefault(key, default)
+        if not present:
+            self.mark_modified()
+        return value

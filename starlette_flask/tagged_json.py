@@ -1,0 +1,304 @@
+"""Python values <-> Flask's tagged JSON text, the serialized form of a session (``flask.json.tag``).
+
+JSON has no tuple, bytes, UUID, datetime or Markup. Flask writes each as an object with one key, its tag:
+``(1, 2)`` is ``{" t":[1,2]}``. A real dict with one key that happens to be a tag is written with ``__`` behind
+the key, inside the tag `` di``. The text is compact, ASCII, and has its keys sorted, because inside a request
+Flask writes it through ``app.json`` (``flask.json.provider.DefaultJSONProvider``).
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime, time, timezone
+from decimal import Decimal
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+else:
+    try:
+        from markupsafe import Markup
+    except ImportError:
+
+        class Markup(str):
+            """Text that is HTML already. Stands in for ``markupsafe.Markup`` where that is not installed."""
+
+            __slots__ = ()
+
+            def __html__(self) -> str:
+                return str(self)
+
+
+def is_dict(value: object) -> TypeGuard[dict[str, Any]]:
+    """Say whether ``value`` is a dict: a JSON object, whose keys are strings."""
+    return isinstance(value, dict)
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
+def http_date(value: date) -> str:
+    """Return a date as HTTP writes it, in GMT; a naive datetime and a plain date are taken as UTC.
+
+    As ``werkzeug.http.http_date``: fractions of a second are dropped.
+    """
+    if not isinstance(value, datetime):
+        value = datetime.combine(value, time(), tzinfo=timezone.utc)
+    elif value.tzinfo is None:
+        value = value.replace(tzinfo=timezone.utc)
+    return format_datetime(value.astimezone(timezone.utc), usegmt=True)
+
+
+def parse_date(text: str) -> datetime | None:
+    """Return the aware datetime that ``text`` states, ``None`` if it states none (``werkzeug.http.parse_date``)."""
+    try:
+        value = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value
+
+
+def json_default(value: Any) -> Any:
+    """Return a JSON value for what neither JSON nor a tag can carry. It does not come back as what it was.
+
+    The rules are those of ``flask.json.provider._default``. Raises ``TypeError`` for anything else, naming the
+    type and never the value.
+    """
+    if isinstance(value, date):
+        return http_date(value)
+    if isinstance(value, (Decimal, UUID)):
+        return str(value)
+    if is_dataclass(value):
+        return asdict(value)  # type: ignore[arg-type]  # for a class it raises TypeError, as in Flask
+    if hasattr(value, "__html__"):
+        return str(value.__html__())
+    raise TypeError(f"A session cannot store a {type(value).__name__}")
+
+
+class JSONTag:
+    """Base class of a tag: subclass it, and register the class with :meth:`TaggedJSONSerializer.register`."""
+
+    __slots__ = ("serializer",)
+
+    #: What stands for the type in the JSON text. Without one, the tag only prepares its value.
+    key: str = ""
+
+    def __init__(self, serializer: TaggedJSONSerializer) -> None:
+        self.serializer = serializer
+
+    def check(self, value: Any) -> bool:
+        """Say whether this tag is for ``value``."""
+        raise NotImplementedError
+
+    def to_json(self, value: Any) -> Any:
+        """Return ``value`` as a JSON type, its parts tagged."""
+        raise NotImplementedError
+
+    def to_python(self, value: Any) -> Any:
+        """Return the Python value behind what :meth:`to_json` made."""
+        raise NotImplementedError
+
+    def tag(self, value: Any) -> Any:
+        """Return ``value`` as an object of one key, the tag."""
+        return {self.key: self.to_json(value)}
+
+
+class TagDict(JSONTag):
+    """A dict of one key that reads like a tag: ``__`` behind the key keeps it apart."""
+
+    __slots__ = ()
+    key = " di"
+
+    def check(self, value: Any) -> bool:
+        return is_dict(value) and len(value) == 1 and next(iter(value)) in self.serializer.tags
+
+    def to_json(self, value: Any) -> Any:
+        key = next(iter(value))
+        return {f"{key}__": self.serializer.tag(value[key])}
+
+    def to_python(self, value: Any) -> Any:
+        key = next(iter(value))
+        return {key[:-2]: value[key]}
+
+
+class PassDict(JSONTag):
+    """Any other dict: JSON has it. Its keys become strings, whatever they were."""
+
+    __slots__ = ()
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, dict)
+
+    def to_json(self, value: Any) -> Any:
+        return {key: self.serializer.tag(item) for key, item in value.items()}
+
+    tag = to_json
+
+
+class TagTuple(JSONTag):
+    __slots__ = ()
+    key = " t"
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, tuple)
+
+    def to_json(self, value: Any) -> Any:
+        return [self.serializer.tag(item) for item in value]
+
+    def to_python(self, value: Any) -> Any:
+        return tuple(value)
+
+
+class PassList(JSONTag):
+    __slots__ = ()
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, list)
+
+    def to_json(self, value: Any) -> Any:
+        return [self.serializer.tag(item) for item in value]
+
+    tag = to_json
+
+
+class TagBytes(JSONTag):
+    __slots__ = ()
+    key = " b"
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, bytes)
+
+    def to_json(self, value: Any) -> Any:
+        return b64encode(value).decode("ascii")
+
+    def to_python(self, value: Any) -> Any:
+        return b64decode(value)
+
+
+class TagMarkup(JSONTag):
+    """Anything with a method ``__html__``; it comes back as ``Markup``."""
+
+    __slots__ = ()
+    key = " m"
+
+    def check(self, value: Any) -> bool:
+        return callable(getattr(value, "__html__", None))
+
+    def to_json(self, value: Any) -> Any:
+        return str(value.__html__())
+
+    def to_python(self, value: Any) -> Any:
+        return Markup(value)
+
+
+class TagUUID(JSONTag):
+    __slots__ = ()
+    key = " u"
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, UUID)
+
+    def to_json(self, value: Any) -> Any:
+        return value.hex
+
+    def to_python(self, value: Any) -> Any:
+        return UUID(value)
+
+
+class TagDateTime(JSONTag):
+    """A datetime, to the second and in UTC; a naive one comes back aware."""
+
+    __slots__ = ()
+    key = " d"
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, datetime)
+
+    def to_json(self, value: Any) -> Any:
+        return http_date(value)
+
+    def to_python(self, value: Any) -> Any:
+        return parse_date(value)
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=json_default).encode
+
+
+class TaggedJSONSerializer:
+    """Flask's serializer of session data, with the interface of ``flask.json.tag.TaggedJSONSerializer``.
+
+    Stores dict, list, tuple, str, int, float, bool, ``None``, bytes, UUID, datetime and Markup so that they come
+    back as they were, and what :func:`json_default` knows so that it comes back as text.
+    """
+
+    #: Tag classes to begin with, in the order in which they are asked.
+    default_tags: ClassVar[list[type[JSONTag]]] = [
+        TagDict,
+        PassDict,
+        TagTuple,
+        PassList,
+        TagBytes,
+        TagMarkup,
+        TagUUID,
+        TagDateTime,
+    ]
+
+    def __init__(self) -> None:
+        self.tags: dict[str, JSONTag] = {}
+        self.order: list[JSONTag] = []
+        for tag_class in self.default_tags:
+            self.register(tag_class)
+        self._standard_order = self.order.copy()
+
+    def register(self, tag_class: type[JSONTag], force: bool = False, index: int | None = None) -> None:
+        """Add a tag, asked after all others or at ``index`` of the order.
+
+        Raises ``KeyError`` where the tag's key is taken, unless ``force`` says to replace it.
+        """
+        tag = tag_class(self)
+        if tag.key:
+            if tag.key in self.tags and not force:
+                raise KeyError(f"Tag {tag.key!r} is already registered.")
+            self.tags[tag.key] = tag
+        self.order.insert(len(self.order) if index is None else index, tag)
+
+    def tag(self, value: Any) -> Any:
+        """Return ``value`` with itself and its parts tagged where they need to be."""
+        for tag in self.order:
+            if tag.check(value):
+                return tag.tag(value)
+        return value
+
+    def untag(self, value: dict[str, Any]) -> Any:
+        """Return what the tagged object ``value`` stands for, or itself where it is not tagged."""
+        if len(value) != 1:
+            return value
+        key = next(iter(value))
+        return self.tags[key].to_python(value[key]) if key in self.tags else value
+
+    def dumps(self, value: Any) -> str:
+        """Return ``value`` as tagged JSON text.
+
+        Raises ``TypeError`` for what cannot be stored (and for dict keys that cannot be sorted), ``ValueError`` or
+        ``RecursionError`` for what contains itself.
+        """
+        return _encode(self.tag(value))
+
+    def loads(self, value: str | bytes) -> Any:
+        """Return the value of a tagged JSON text; ``ValueError`` and others for what is none."""
+        return untag_all(self.untag, json.loads(value))
+
+
+def untag_all(untag: Callable[[dict[str, Any]], Any], value: Any) -> Any:
+    """Return a decoded JSON value with every object in it untagged, innermost first."""
+    if is_dict(value):
+        return untag({key: untag_all(untag, item) for key, item in value.items()})
+    if _is_list(value):
+        return [untag_all(untag, item) for item in value]
+    return value
