@@ -25,6 +25,8 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 _BLANKS = b" \t"
+# Single bytes as integers: `34 in field` takes 0.02 us, `b'"' in field` 0.12 us.
+_BLANK, _TAB, _QUOTE, _SEMICOLON, _EQUALS = b' \t";='
 _PART = re.compile(
     rb"""[ \t]* ([^ \t=";]+) [ \t]*          # a name
     (?: = [ \t]* (?:                         # perhaps a value:
@@ -44,27 +46,30 @@ def read_cookie(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | 
     """
     fields = [value for field_name, value in headers if field_name == b"cookie"]
     field = fields[0] if len(fields) == 1 else b";".join(fields)
-    if name not in field:
-        return None
-    return _scan(field, name) if b'"' in field else _find(field, name)
-
-
-def _find(field: bytes, name: bytes) -> bytes | None:
-    """Read a cookie of a field without quotes, where parts end at each ``;``: only those with the name need a look."""
     at = field.find(name)
+    if at < 0:
+        return None
+    return _scan(field, name) if _QUOTE in field else _find(field, name, at)
+
+
+def _find(field: bytes, name: bytes, at: int) -> bytes | None:
+    """Read a cookie of a field without quotes, where parts end at each ``;``: only those with the name need a look."""
     while at >= 0:
         start = at
         while start and field[start - 1] in _BLANKS:
             start -= 1
         end = field.find(b";", at)
-        if not start or field[start - 1 : start] == b";":  # the name begins its part
-            rest = field[at + len(name) : end if end >= 0 else None].strip(_BLANKS)
+        if end < 0:
+            end = len(field)
+        if not start or field[start - 1] == _SEMICOLON:  # the name begins its part
+            rest = field[at + len(name) : end].strip(_BLANKS)
             if not rest:
                 return b""
-            value = rest[1:].lstrip(_BLANKS)
-            if rest.startswith(b"=") and b" " not in value and b"\t" not in value:
-                return value
-        at = field.find(name, end) if end >= 0 else -1
+            if rest[0] == _EQUALS:
+                value = rest[1:].lstrip(_BLANKS)
+                if _BLANK not in value and _TAB not in value:
+                    return value
+        at = field.find(name, end)
     return None
 
 
@@ -197,13 +202,20 @@ class CookieWriter:
                 "; Partitioned" if partitioned else "",
             )
         )
+        self._expires = (-1, "")
         self.deletion: bytes = self.field("", expires=0, max_age=0)  #: the field that removes the cookie
 
     def field(self, value: str, *, expires: float | None = None, max_age: int | None = None) -> bytes:
         """Return the field that sets the cookie to ``value``; ``expires`` in Unix seconds, ``max_age`` in seconds."""
-        until = "" if expires is None else f"; Expires={formatdate(expires, usegmt=True)}"
+        until = "" if expires is None else self._until(int(expires))
         age = "" if max_age is None else f"; Max-Age={max_age}"
         return f"{self._start}{value}{self._domain}{until}{age}{self._end}".encode("ascii")
+
+    def _until(self, second: int) -> str:
+        """Return the attribute Expires; its text, which takes 3 us to make, stays the same for a second."""
+        if self._expires[0] != second:
+            self._expires = (second, f"; Expires={formatdate(second, usegmt=True)}")
+        return self._expires[1]
 
     def is_set_by(self, field: bytes, request_path: str) -> bool:
         """Say whether a Set-Cookie field sets this very cookie: its name, domain, path and partitioning."""

@@ -33,7 +33,13 @@ class Session(dict[str, Any]):
     _unsaved: bool = False  # a write since the middleware last saved
     _track_nested: bool = True
     _new: bool = True
-    _owner: object = None  # the middleware that saves this session
+
+    # What the middleware keeps here: itself; the session as the client has it, serialized; whether it is to be set
+    # again by every response; what it looked like when the response started, where a value could change in place.
+    _owner: object = None
+    _saved: bytes | None = None
+    _refreshes: bool = False
+    _snapshot: bytes | None = None
 
     def mark_accessed(self) -> None:
         """Mark the session as read. Starlette calls this whenever ``request.session`` is used."""
@@ -86,8 +92,8 @@ class Session(dict[str, Any]):
         super().clear()
         super().update(content)
 
-    def _holds(self, key: str) -> bool:
-        return bool(super().get(key))
+    def _is_permanent(self) -> bool:
+        return bool(super().get("_permanent"))
 
     def _has_nested(self) -> bool:
         """Say whether a value may have changed in place: free of charge where there are none but scalars."""

@@ -1,0 +1,1 @@
+"""Applications that run in a real server: for the tests, and for a person with a browser."""
