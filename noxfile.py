@@ -9,23 +9,35 @@ import nox
 
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["tests", "lint", "typing", "build"]
+nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["tests", "lint", "typing", "build"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 
 
 def install(session: nox.Session, *groups: str) -> None:
-    """Install the package as its users would, and dependency groups beside it."""
-    session.install(".", *nox.project.dependency_groups(PROJECT, *groups))
+    """Install the package and dependency groups beside it."""
+    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, *groups))
+
+
+def test(session: nox.Session) -> None:
+    """Run the test suite, with the package's coverage at 100 % of lines and branches."""
+    install(session, "tests")
+    session.run("pytest", "--cov", "--cov-fail-under=100", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The test suite on the Python that runs nox."""
+    test(session)
 
 
 @nox.session(python=PYTHONS)
-def tests(session: nox.Session) -> None:
-    """The test suite, with the package's coverage at 100 % of lines and branches."""
-    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "tests"))
-    session.run("pytest", "--cov", "--cov-fail-under=100", *session.posargs)
+def matrix(session: nox.Session) -> None:
+    """The test suite on every Python that is present."""
+    test(session)
 
 
 @nox.session

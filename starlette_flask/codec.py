@@ -31,7 +31,7 @@ from .tagged_json import TaggedJSONSerializer
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
-#: How many values are remembered as verified, and how long their serialized mapping may be, in bytes.
+#: How many values are remembered as verified, and how long each and its serialized mapping may be, in bytes.
 _REMEMBERED_VALUES, _REMEMBERED_SIZE = 1024, 4096
 _PADDING = (b"", b"===", b"==", b"=")
 
@@ -211,7 +211,7 @@ class SessionCodec(URLSafeTimedSerializer):
             data = self._loads(serialized.decode() if self.is_text_serializer else serialized)
         except Exception as error:  # a tag or serializer may raise anything
             raise BadPayload("Could not load the payload", original_error=error) from error
-        if verified is None and salt is None and len(serialized) <= _REMEMBERED_SIZE:
+        if verified is None and salt is None and max(len(value), len(serialized)) <= _REMEMBERED_SIZE:
             if len(self._verified) >= _REMEMBERED_VALUES:
                 self._verified.clear()
             self._verified[value] = (serialized, signed_at)

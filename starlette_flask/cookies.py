@@ -207,7 +207,7 @@ class CookieWriter:
 
     def field(self, value: str, *, expires: float | None = None, max_age: int | None = None) -> bytes:
         """Return the field that sets the cookie to ``value``; ``expires`` in Unix seconds, ``max_age`` in seconds."""
-        until = "" if expires is None else self._until(int(expires))
+        until = "" if expires is None else self._until(int(round(expires, 6)))
         age = "" if max_age is None else f"; Max-Age={max_age}"
         return f"{self._start}{value}{self._domain}{until}{age}{self._end}".encode("ascii")
 

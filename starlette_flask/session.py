@@ -35,7 +35,7 @@ class Session(dict[str, Any]):
     _new: bool = True
 
     # What the middleware keeps here: itself; the session as the client has it, serialized; whether it is to be set
-    # again by every response; what it looked like when the response started, where a value could change in place.
+    # again by every response; if it was read before the response started, what its nested values looked like then.
     _owner: object = None
     _saved: bytes | None = None
     _refreshes: bool = False

@@ -9,6 +9,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import timedelta
+from enum import Enum
 from json import loads as json_loads
 from time import time
 from typing import Any, cast
@@ -169,7 +170,7 @@ class SessionMiddleware:
         try:
             await self.app(scope, receive, send_with_session)
         finally:
-            if started and (session._unsaved or session._snapshot or scope.get("session") is not session):
+            if started and (session.accessed or scope.get("session") is not session):
                 self._report_late_changes(scope, session)
 
     def _is_shared(self, outer: object) -> bool:
@@ -237,10 +238,12 @@ class SessionMiddleware:
             self._adopt(scope, session)
         varies = session.accessed
         changed = session._modified
-        if varies and session._track_nested and session._has_nested():
+        if varies and session._has_nested():
             content = session._content()
             session._snapshot = self._picture(content)
-            changed = changed or self._has_nested_changes(session, content)
+            changed = changed or (session._track_nested and self._has_nested_changes(session, content))
+        elif varies:
+            session._snapshot = b""
         session._unsaved = False
         headers: list[Any] = list(message.get("headers") or ())
         names = [header[0].lower() for header in headers]
@@ -266,7 +269,7 @@ class SessionMiddleware:
             return self._cookie.deletion
         session._saved = self._serialize(content)
         value = self._codec.sign(session._saved)
-        expires = time() + self._lifetime if self._max_age is None and content.get("_permanent") else None
+        expires = int(time() + self._lifetime) if self._max_age is None and content.get("_permanent") else None
         field = self._cookie.field(value, expires=expires, max_age=self._max_age)
         if self._max_cookie_size and len(field) > self._max_cookie_size:
             logger.warning(
@@ -364,6 +367,8 @@ class SessionMiddleware:
         """Warn of what was changed after the session had been saved, or with no response to save it in."""
         current = scope.get("session")
         if current is session or _saves_itself(current):
+            if not session._unsaved and session._snapshot == b"":  # read, and nothing in it can change in place
+                return
             content = session._content()
             if not session._unsaved and session._snapshot == self._picture(content):
                 return
@@ -415,12 +420,12 @@ def _saves_itself(current: object) -> bool:
 def _as_content(current: Any) -> dict[str, Any]:
     """Return what an application put at ``scope["session"]`` as the content of a session.
 
-    ``None``, a class (Litestar's ``Empty``) and whatever is false stand for an emptied session. Raises
+    ``None``, a class or enum member (Litestar's ``Empty``) and whatever is false stand for an emptied session. Raises
     ``TypeError`` for what holds no keys.
     """
     if isinstance(current, Mapping):
         return dict(cast("Mapping[str, Any]", current))
-    if not current or isinstance(current, type):
+    if not current or isinstance(current, (type, Enum)):
         return {}
     if is_dataclass(current):
         return asdict(cast("Any", current))

@@ -1,0 +1,295 @@
+"""A change after the response started can't be saved: it is logged, once, with the path and the keys."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import BackgroundTasks, FastAPI, Request, WebSocket
+from fastapi.responses import StreamingResponse
+from websockets.sync.client import connect
+
+from starlette_flask import SessionMiddleware
+from tests.apps.server import serve
+from tests.asgi import KEY, app_that, call, signed, wait_for
+
+BEFORE = {"user": "SECRET", "cart": ["SECRET"], "_permanent": False}
+Change = Callable[[Any], object]
+
+
+def nothing(session: Any) -> None:
+    """Not even looked at."""
+
+
+def discard(session: Any) -> None:
+    """Whoever takes changes back on purpose does not lose them."""
+    session["a"] = 1
+    session["cart"].append(2)
+    session.modified = False
+
+
+@pytest.fixture
+def lost(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """The warnings, of which none shows a value."""
+
+    def warnings() -> list[str]:
+        records = [record for record in caplog.records if record.name == "starlette_flask"]
+        assert all(record.levelno == logging.WARNING and record.exc_info is None for record in records)
+        assert "SECRET" not in caplog.text
+        return [record.getMessage() for record in records]
+
+    return warnings
+
+
+def told(*keys: str, path: str = "/", name: str = "session") -> str:
+    return (
+        f"Changes to session {name!r} were lost on path {path!r} because the response had begun; "
+        f"changed keys: {', '.join(map(repr, keys))}"
+    )
+
+
+def respond(early: Change, late: Change, *, content: Any = BEFORE, path: str = "/", **settings: Any) -> Any:
+    cookie = None if content is None else signed(content)
+    return call(SessionMiddleware(app_that(early, late=late), KEY, **settings), cookie=cookie, path=path).saved
+
+
+class TestReport:
+    """One warning for each request in which something was lost, and none for any other."""
+
+    @pytest.mark.parametrize(
+        ("early", "late", "keys"),
+        [
+            (nothing, lambda s: s.update(a="SECRET"), ["a"]),
+            (nothing, lambda s: s.update(b=1, a=2), ["a", "b"]),
+            (nothing, lambda s: s.pop("user"), ["user"]),
+            (nothing, lambda s: s.clear(), ["_permanent", "cart", "user"]),
+            (nothing, lambda s: s["cart"].append("SECRET"), ["cart"]),
+            (nothing, lambda s: setattr(s, "permanent", True), ["_permanent"]),
+            (nothing, lambda s: s.update(a=object()), ["a"]),
+            (nothing, lambda s: s["cart"].append(object()), ["cart"]),
+            (lambda s: s.update(a=1), lambda s: s.update(b=2), ["b"]),
+            (lambda s: s.update(a=1), lambda s: s.update(a=True), ["a"]),
+            (lambda s: s.update(a=[1]), lambda s: s["a"].append(2), ["a"]),
+            (lambda s: s["cart"].append(1), lambda s: s["cart"].append(2), ["cart"]),
+            (lambda s: s["cart"].append(1), lambda s: s["cart"].pop(), ["cart"]),
+            (lambda s: s.clear(), lambda s: s.update(a=1), ["a"]),
+            (lambda s: s.update(a=1), lambda s: s.pop("a"), ["a"]),
+            (dict, lambda s: s["cart"].clear(), ["cart"]),
+        ],
+    )
+    def test_names_the_keys(self, early: Change, late: Change, keys: list[str], lost: Any) -> None:
+        respond(early, late)
+        assert lost() == [told(*keys)]
+
+    @pytest.mark.parametrize(
+        ("early", "late"),
+        [
+            (nothing, nothing),
+            (nothing, dict),
+            (nothing, lambda s: s["cart"]),
+            (nothing, lambda s: s.update(user="SECRET")),
+            (nothing, lambda s: s.mark_modified()),
+            (nothing, lambda s: (s["cart"].append(1), s["cart"].pop())),
+            (nothing, lambda s: (s.update(a=1), s.pop("a"))),
+            (lambda s: s.update(a=1), nothing),
+            (lambda s: s.update(a=1), lambda s: s.update(a=1)),
+            (lambda s: s["cart"].append(1), dict),
+            (lambda s: s.clear(), nothing),
+            (discard, nothing),
+        ],
+    )
+    def test_nothing_lost_nothing_said(self, early: Change, late: Change, lost: Any) -> None:
+        respond(early, late)
+        assert lost() == []
+
+    def test_of_a_session_without_a_cookie(self, lost: Any) -> None:
+        assert respond(nothing, lambda s: s.update(a=1), content=None) is None
+        assert lost() == [told("a")]
+
+    def test_names_path_and_cookie(self, lost: Any) -> None:
+        respond(nothing, lambda s: s.update(a=1), path="/shop/caf\u00e9", session_cookie="basket")
+        assert lost() == [told("a", path="/shop/caf\u00e9", name="basket")]
+
+    def test_a_line_break_in_the_path_makes_no_second_line(self, lost: Any) -> None:
+        respond(nothing, lambda s: s.update({"a\nb": 1}), path="/x\r\nWARNING forged")
+        (text,) = lost()
+        assert len(text.splitlines()) == 1
+
+    def test_for_each_request_anew(self, lost: Any) -> None:
+        for _ in range(3):
+            respond(nothing, lambda s: s.update(a=1))
+        assert lost() == [told("a")] * 3
+
+    def test_many_changes_in_one_warning(self, lost: Any) -> None:
+        """Also one by one, with messages between them."""
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for number in range(3):
+                scope["session"][f"key{number}"] = number
+                await send({"type": "http.response.body", "body": b"", "more_body": number < 2})
+            scope["session"]["last"] = True
+
+        call(SessionMiddleware(app, KEY))
+        assert lost() == [told("key0", "key1", "key2", "last")]
+
+    def test_once_where_two_share_a_session(self, lost: Any) -> None:
+        inner = SessionMiddleware(app_that(late=lambda s: s.update(a=1)), KEY)
+        call(SessionMiddleware(inner, KEY))
+        assert lost() == [told("a")]
+
+    def test_a_nested_value_kept_by_reference(self, lost: Any) -> None:
+        """The session itself is not touched again."""
+        kept: list[Any] = []
+        respond(lambda s: kept.append(s["cart"]), lambda _: kept[0].append("SECRET"))
+        assert lost() == [told("cart")]
+
+    def test_a_session_replaced_too_late(self, lost: Any) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            scope["session"] = {**scope["session"], "a": "SECRET"}
+
+        call(SessionMiddleware(app, KEY), cookie=signed(BEFORE))
+        assert lost() == [told("a")]
+
+    def test_a_session_removed_too_late(self, lost: Any) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            del scope["session"]
+
+        call(SessionMiddleware(app, KEY), cookie=signed(BEFORE))
+        assert lost() == [told("_permanent", "cart", "user")]
+
+    def test_a_session_replaced_in_time(self, lost: Any) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"] = {"a": [1]}
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            if "late" in scope:
+                scope["session"]["a"].append(2)
+
+        call(SessionMiddleware(app, KEY), cookie=signed(BEFORE))
+        assert lost() == []
+        call(SessionMiddleware(app, KEY), cookie=signed(BEFORE), late=True)
+        assert lost() == [told("a")]
+
+    def test_an_app_that_raises_after_the_start(self, lost: Any) -> None:
+        """Its error passes, and what it changed before is reported."""
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            scope["session"]["a"] = 1
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            call(SessionMiddleware(app, KEY))
+        assert lost() == [told("a")]
+
+    def test_an_app_that_is_cancelled(self, lost: Any) -> None:
+        """The client has gone."""
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            scope["session"]["a"] = 1
+            raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            call(SessionMiddleware(app, KEY))
+        assert lost() == [told("a")]
+
+    def test_an_app_that_raises_before_the_start(self, lost: Any) -> None:
+        """The request failed, and so did all that it did: Flask saves nothing there, either."""
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"]["a"] = 1
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            call(SessionMiddleware(app, KEY))
+        assert lost() == []
+
+    def test_a_websocket_that_was_refused(self, lost: Any) -> None:
+        """`websocket.close` instead of `websocket.accept` has no headers to put a cookie in."""
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"].update(scope["change"])
+            await send({"type": "websocket.close", "code": 1000})
+
+        for change, expected in (({}, []), ({"a": 1}, [told("a")])):
+            reply = call(SessionMiddleware(app, KEY), kind="websocket", change=change, cookie=signed(BEFORE))
+            assert reply.messages == [{"type": "websocket.close", "code": 1000}]
+            assert lost() == expected
+
+    def test_a_websocket_that_was_closed_later(self, lost: Any) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"]["a"] = 1
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.close", "code": 1000})
+
+        assert call(SessionMiddleware(app, KEY), kind="websocket").saved == {"a": 1}
+        assert lost() == []
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    app = FastAPI()
+
+    @app.get("/stream")
+    async def stream(request: Request) -> StreamingResponse:
+        request.session["before"] = "SECRET"
+        cart = request.session.setdefault("cart", [])
+
+        async def body() -> AsyncIterator[str]:
+            for number in range(3):
+                cart.append("SECRET")
+                yield str(number)
+            request.session["streamed"] = "SECRET"
+
+        return StreamingResponse(body())
+
+    @app.get("/background")
+    async def background(request: Request, tasks: BackgroundTasks) -> str:
+        request.session["before"] = "SECRET"
+        tasks.add_task(request.session.update, done="SECRET")
+        return "done"
+
+    @app.get("/good")
+    async def good(request: Request, tasks: BackgroundTasks) -> str:
+        request.session["cart"] = ["SECRET"]
+        tasks.add_task(lambda: dict(request.session))
+        return "good"
+
+    @app.websocket("/socket")
+    async def socket(websocket: WebSocket) -> None:
+        websocket.session["before"] = "SECRET"
+        await websocket.accept()
+        websocket.session["received"] = await websocket.receive_text()
+        await websocket.close()
+
+    app.add_middleware(SessionMiddleware, secret_key=KEY)
+    with serve(app) as url:
+        yield url
+
+
+class TestRealServer:
+    """The same from a FastAPI app in a server; what was changed in time is saved there."""
+
+    @pytest.mark.parametrize(
+        ("path", "keys"), [("/stream", ["cart", "streamed"]), ("/background", ["done"]), ("/good", [])]
+    )
+    def test_http(self, url: str, path: str, keys: list[str], lost: Any) -> None:
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            response = client.get(path)
+            assert response.is_success
+            assert len(response.headers.get_list("set-cookie")) == 1
+        assert (wait_for(lost) if keys else lost()) == ([told(*keys, path=path)] if keys else [])
+
+    def test_after_a_websocket_was_accepted(self, url: str, lost: Any) -> None:
+        with connect(f"{url.replace('http', 'ws')}/socket") as websocket:
+            websocket.send("SECRET")
+            for _ in websocket:
+                raise AssertionError("nothing is sent")
+        assert wait_for(lost) == [told("received", path="/socket")]

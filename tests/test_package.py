@@ -1,0 +1,236 @@
+"""The package as a whole: its public names, what it imports, and the interpreters that lack something."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+import textwrap
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import starlette_flask
+
+PACKAGE = Path(starlette_flask.__file__).parent
+MODULES = sorted(module.name for module in pkgutil.walk_packages([str(PACKAGE)], "starlette_flask."))
+FRAMEWORKS = ("starlette", "fastapi", "flask", "werkzeug", "quart", "litestar", "flask_login", "flask_wtf", "jinja2")
+
+
+def run(code: str, *options: str) -> str:
+    """Run a program in an interpreter of its own, where nothing is imported yet; return what it printed."""
+    # -I keeps this folder and the environment out; so the package is found where this very one is.
+    start = f"import sys; sys.path.append({str(PACKAGE.parent)!r})\n"
+    command = [sys.executable, "-I", "-W", "error", *options, "-c", start + textwrap.dedent(code)]
+    result = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+BLOCK = """
+import sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ModuleNotFoundError("blocked: " + name, name=name)
+
+sys.meta_path.insert(0, Block())
+"""
+
+
+class TestPublicNames:
+    """The names of the contract are where it says."""
+
+    @pytest.mark.parametrize(
+        ("home", "name"),
+        [
+            ("starlette_flask.middleware.sessions", "SessionMiddleware"),
+            ("starlette_flask.session", "Session"),
+            ("starlette_flask.codec", "SessionCodec"),
+            ("starlette_flask.tagged_json", "TaggedJSONSerializer"),
+            ("starlette_flask.tagged_json", "JSONTag"),
+        ],
+    )
+    def test_at_home_and_in_the_package(self, home: str, name: str) -> None:
+        thing = getattr(importlib.import_module(home), name)
+        assert thing is getattr(starlette_flask, name)
+        assert (thing.__module__, thing.__name__) == (home, name)
+        assert thing.__doc__
+
+    def test_all(self) -> None:
+        assert sorted(starlette_flask.__all__) == [
+            "JSONTag",
+            "Session",
+            "SessionCodec",
+            "SessionMiddleware",
+            "TaggedJSONSerializer",
+        ]
+        names: dict[str, Any] = {}
+        exec("from starlette_flask import *", names)
+        assert {name for name in names if not name.startswith("__")} == {*starlette_flask.__all__}
+
+    def test_it_is_typed(self) -> None:
+        assert (PACKAGE / "py.typed").is_file()
+
+    def test_the_annotations_mean_something_when_the_program_runs(self) -> None:
+        """Frameworks look at them, and ``from __future__ import annotations`` would hide a name that is missing."""
+        for thing in (
+            starlette_flask.SessionMiddleware.__init__,
+            starlette_flask.SessionMiddleware.__call__,
+            starlette_flask.SessionMiddleware.from_flask,
+            starlette_flask.SessionCodec.__init__,
+            starlette_flask.SessionCodec.dumps,
+            starlette_flask.SessionCodec.loads,
+            starlette_flask.TaggedJSONSerializer.register,
+            starlette_flask.Session,
+        ):
+            assert typing.get_type_hints(thing)
+
+    def test_asgi_names_the_parts_of_the_protocol(self) -> None:
+        asgi = importlib.import_module("starlette_flask.asgi")
+        hints = typing.get_type_hints(starlette_flask.SessionMiddleware.__call__)
+        assert [hints[name] for name in ("scope", "receive", "send")] == [asgi.Scope, asgi.Receive, asgi.Send]
+        assert typing.get_args(asgi.ASGIApp)[0] == [asgi.Scope, asgi.Receive, asgi.Send]
+        assert typing.get_args(asgi.Send)[0] == [asgi.Message]
+
+
+def imports_of(path: Path) -> set[str]:
+    """The modules of this package that a file imports, by their path inside it."""
+    package = path.relative_to(PACKAGE.parent).parent.parts
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            base = ".".join(
+                [*package[: len(package) - node.level + 1], node.module or ""] if node.level else [node.module or ""]
+            )
+            found.add(base.strip("."))
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.partition(".")[0] == "starlette_flask"}
+
+
+class TestImports:
+    """itsdangerous is the one dependency, and nothing imports upwards."""
+
+    def test_no_framework_is_imported(self) -> None:
+        names = FRAMEWORKS
+        printed = run(
+            BLOCK.format(names=names)
+            + f"""
+before = set(sys.modules)
+import importlib
+for name in {MODULES!r}:
+    importlib.import_module(name)
+print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}} - sys.stdlib_module_names))
+"""
+        )
+        assert set(printed.split()) <= {"starlette_flask", "itsdangerous", "markupsafe"}
+        assert "starlette_flask" in printed
+
+    def test_the_block_works(self) -> None:
+        printed = run(
+            BLOCK.format(names=FRAMEWORKS)
+            + "try:\n    import flask.json\nexcept ModuleNotFoundError as error:\n    print(error)"
+        )
+        assert printed == "blocked: flask\n"
+
+    def test_the_ground_floor_stands_on_nothing(self) -> None:
+        for module in ("asgi", "cookies", "session", "tagged_json"):
+            assert imports_of(PACKAGE / f"{module}.py") == set()
+        assert imports_of(PACKAGE / "codec.py") == {"starlette_flask.tagged_json"}
+
+    def test_no_extension_knows_the_middleware(self) -> None:
+        for path in (PACKAGE / "extensions").glob("*.py"):
+            assert not any("middleware" in name for name in imports_of(path))
+
+    def test_every_module_is_looked_at(self) -> None:
+        files = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in PACKAGE.rglob("*.py")}
+        assert {name.removesuffix(".__init__") for name in files} == {"starlette_flask", *MODULES}
+
+
+class TestWithoutMarkupsafe:
+    """Where markupsafe is not installed, a ``str`` subclass stands in for ``Markup``."""
+
+    def test_markup_round_trips(self) -> None:
+        printed = run(
+            BLOCK.format(names=("markupsafe", *FRAMEWORKS))
+            + """
+import asyncio, json
+from starlette_flask import SessionCodec, SessionMiddleware
+from starlette_flask.tagged_json import Markup
+
+codec = SessionCodec("secret")
+value = codec.loads(codec.dumps({"html": Markup("<b>&amp;</b>"), "text": "<b>"}))
+assert type(value["html"]) is Markup and type(value["text"]) is str
+assert value["html"] == "<b>&amp;</b>" == value["html"].__html__()
+assert codec.loads(codec.dumps(value)) == value
+assert "markupsafe" not in sys.modules
+print(codec.serialize(value).decode())
+"""
+        )
+        assert printed == '{"html":{" m":"<b>&amp;</b>"},"text":"<b>"}\n'
+
+
+NO_SHA1 = """
+import hashlib, _hashlib
+
+def refuse(*args, **kwargs):
+    raise SystemExit("SHA-1 was used")
+
+new = hashlib.new
+hashlib.sha1 = _hashlib.openssl_sha1 = refuse
+hashlib.new = lambda name, *args, **kwargs: refuse() if name.lower() == "sha1" else new(name, *args, **kwargs)
+"""
+USE = """
+import asyncio
+from starlette_flask import SessionCodec, SessionMiddleware
+
+options = {{"secret_key_fallbacks": ["retired"], "signer_kwargs": {signer_kwargs}}}
+codec = SessionCodec("secret", **options)
+value = codec.dumps({{"user": "ada"}})
+assert codec.loads(value, max_age=60) == {{"user": "ada"}}
+assert codec.loads(codec.dumps({{}}, "salt"), salt="salt") == {{}}
+
+async def app(scope, receive, send):
+    scope["session"]["seen"] = dict(scope["session"])
+    await send({{"type": "http.response.start", "status": 200}})
+
+async def send(message):
+    print(codec.loads(dict(message["headers"])[b"set-cookie"].split(b";")[0].partition(b"=")[2]))
+
+middleware = SessionMiddleware(app, "secret", **options)
+for cookie in (value, value[:-2], SessionCodec("retired", **options).dumps({{"user": "eve"}}), "x"):
+    scope = {{"type": "http", "path": "/", "headers": [(b"cookie", b"session=" + cookie.encode())]}}
+    asyncio.run(middleware(scope, None, send))
+"""
+
+
+class TestWithoutSHA1:
+    """FIPS builds of Python have no SHA-1: it is looked up when it is used, and not used with another digest."""
+
+    @pytest.mark.parametrize(
+        "signer_kwargs",
+        [
+            "{'digest_method': hashlib.sha256}",
+            "{'digest_method': hashlib.sha512, 'key_derivation': 'concat'}",
+            "{'digest_method': hashlib.sha256, 'sep': ':'}",
+            "{'digest_method': lambda data=b'': hashlib.blake2b(data, digest_size=20)}",
+        ],
+    )
+    def test_another_digest_never_touches_it(self, signer_kwargs: str) -> None:
+        printed = run(NO_SHA1 + USE.format(signer_kwargs=signer_kwargs)).splitlines()
+        ada, eve = ({"user": name, "seen": {"user": name}} for name in ("ada", "eve"))
+        assert list(map(ast.literal_eval, printed)) == [ada, {"seen": {}}, eve, {"seen": {}}]
+
+    def test_the_default_would(self) -> None:
+        with pytest.raises(AssertionError, match="SHA-1 was used"):
+            run(NO_SHA1 + USE.format(signer_kwargs="None"))
+
+    def test_importing_does_not(self) -> None:
+        imports = "".join(f"import {name}\n" for name in MODULES if not name.endswith("__main__"))
+        assert run(NO_SHA1 + imports + "print('imported')") == "imported\n"

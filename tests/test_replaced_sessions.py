@@ -1,0 +1,281 @@
+"""What an application puts at `scope["session"]` instead of changing the session: it is the session from then on."""
+
+from __future__ import annotations
+
+import logging
+from collections import ChainMap, UserDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from litestar import Litestar, Request, get
+from litestar.middleware import DefineMiddleware
+from litestar.types import Empty
+from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from starlette_flask import Session, SessionMiddleware
+from tests.apps.server import serve
+from tests.asgi import KEY, Reply, call, signed
+
+BEFORE = {"user": 7, "cart": [1]}
+AFTER = {"user": 8, "lines": [{"name": "tea", "count": 2}]}
+
+
+class LineModel(BaseModel):
+    name: str
+    count: int
+
+
+class SessionModel(BaseModel):
+    user: int
+    lines: list[LineModel]
+
+
+@dataclass
+class LineData:
+    name: str
+    count: int
+
+
+@dataclass
+class SessionData:
+    user: int
+    lines: list[LineData] = field(default_factory=list)
+
+
+class SessionStruct(msgspec.Struct):
+    user: int
+    lines: list[dict[str, Any]]
+
+
+class EmptyClass:
+    """What Litestar's `Empty` was before it was a member of an enumeration."""
+
+
+REPLACEMENTS: dict[str, Any] = {
+    "dict": AFTER,
+    "pydantic": SessionModel.model_validate(AFTER),
+    "dataclass": SessionData(8, [LineData("tea", 2)]),
+    "msgspec": SessionStruct(**AFTER),
+}
+
+
+def replacing(change: Callable[[Any], object], *, late: Callable[[Any], object] = id) -> Callable[..., Any]:
+    """An application that does `change` to its scope, answers, and does `late` to it."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        change(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        late(scope)
+        await send({"type": "http.response.body", "body": b""})
+
+    return app
+
+
+def replaced(change: Callable[[Any], object], content: Any = BEFORE, **settings: Any) -> Reply:
+    cookie = None if content is None else signed(content)
+    return call(SessionMiddleware(replacing(change), KEY, **settings), cookie=cookie)
+
+
+def by(value: Any) -> Callable[[Any], object]:
+    return lambda scope: scope.update(session=value)
+
+
+class TestMapping:
+    """Another mapping is the new session."""
+
+    @pytest.mark.parametrize(
+        "mapping",
+        [
+            {"a": 1},
+            Session({"a": 1}),
+            UserDict({"a": 1}),
+            MappingProxyType({"a": 1}),
+            ChainMap({"a": 1}, {"a": 2}),
+        ],
+        ids=lambda mapping: type(mapping).__name__,
+    )
+    def test_is_saved(self, mapping: Any) -> None:
+        for content in (BEFORE, None):
+            reply = replaced(by(mapping), content)
+            assert reply.saved == {"a": 1}
+            assert reply.vary == ["Cookie"]
+
+    def test_of_equal_content_is_no_change(self) -> None:
+        for change in (
+            by(dict(BEFORE)),
+            by(Session(BEFORE)),
+            lambda scope: scope.update(session={**scope["session"]}),
+        ):
+            reply = replaced(change)
+            assert reply.set_cookies == []
+            assert reply.vary == ["Cookie"]
+
+    def test_that_differs_by_its_types(self) -> None:
+        assert repr(replaced(by({"user": True}), {"user": 1}).saved) == "{'user': True}"
+
+    def test_counts_instead_of_an_earlier_change(self) -> None:
+        def change(scope: Any) -> None:
+            scope["session"]["lost"] = True
+            scope["session"] = {"kept": True}
+
+        assert replaced(change).saved == {"kept": True}
+
+    def test_may_be_permanent(self, time_machine: Any) -> None:
+        time_machine.move_to(1_000_000_000, tick=False)
+        (cookie,) = replaced(by({"_permanent": True}), permanent_session_lifetime=60).set_cookies
+        assert "; Expires=Sun, 09 Sep 2001 01:47:40 GMT; " in cookie
+        assert replaced(by({"_permanent": True}), {"_permanent": True}).saved == {"_permanent": True}
+        same = replaced(by({"_permanent": True}), {"_permanent": True}, refresh_each_request=False)
+        assert same.set_cookies == []
+
+    def test_the_old_session_put_back_is_what_it_was(self) -> None:
+        def change(scope: Any) -> None:
+            session = scope["session"]
+            scope["session"] = {"a": 1}
+            scope["session"] = session
+
+        reply = replaced(change)
+        assert (reply.set_cookies, reply.vary) == ([], [])
+
+    def test_under_starlette(self) -> None:
+        """`request.session` reads what is there, and handlers put dicts there."""
+
+        def view(request: StarletteRequest) -> PlainTextResponse:
+            request.scope["session"] = {**request.session, "a": 1}
+            return PlainTextResponse(str(request.session["a"]))
+
+        app = SessionMiddleware(Starlette(routes=[Route("/", view)]), KEY)
+        assert call(app, cookie=signed(BEFORE), query_string=b"").saved == {**BEFORE, "a": 1}
+
+
+class TestCleared:
+    """Missing, `None`, a framework's marker and everything that is empty mean that the session is cleared."""
+
+    CLEARED: Any = pytest.mark.parametrize(
+        "change",
+        [
+            lambda scope: scope.pop("session"),
+            by(None),
+            by(Empty),
+            by(EmptyClass),
+            by({}),
+            by(Session()),
+            by(UserDict()),
+        ],
+        ids=["missing", "None", "Litestar's Empty", "a class", "dict", "Session", "UserDict"],
+    )
+
+    @CLEARED
+    def test_deletes_the_cookie(self, change: Callable[[Any], object]) -> None:
+        reply = replaced(change)
+        assert reply.saved == {}
+        assert reply.vary == ["Cookie"]
+
+    @CLEARED
+    def test_where_there_was_none_it_stays_so(self, change: Callable[[Any], object]) -> None:
+        assert replaced(change, None).set_cookies == []
+
+    @CLEARED
+    def test_of_a_session_that_was_changed_first(self, change: Callable[[Any], object]) -> None:
+        def both(scope: Any) -> None:
+            scope["session"]["a"] = 1
+            change(scope)
+
+        assert replaced(both).saved == {}
+
+
+class TestAnythingElse:
+    """What holds no keys is an error in the application, which its developer sees."""
+
+    @pytest.mark.parametrize("value", [5, "text", object(), ["a"]], ids=repr)
+    def test_is_an_error(self, value: Any) -> None:
+        with pytest.raises(TypeError, match=rf"scope\['session'\].* {type(value).__name__}$"):
+            replaced(by(value))
+
+
+def litestar_app() -> Any:
+    @get("/set")
+    async def set_session(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        before = dict(request.session)
+        request.set_session(REPLACEMENTS[request.query_params["kind"]])
+        return before
+
+    @get("/clear")
+    async def clear_session(request: Request[Any, Any, Any]) -> None:
+        request.clear_session()
+
+    @get("/read")
+    async def read(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        return dict(request.session)
+
+    @get("/nothing")
+    async def nothing() -> None: ...
+
+    @get("/clear-and-set")
+    async def clear_and_set(request: Request[Any, Any, Any]) -> None:
+        request.clear_session()
+        request.set_session({"new": True})
+
+    return Litestar(
+        [set_session, clear_session, read, nothing, clear_and_set],
+        middleware=[DefineMiddleware(SessionMiddleware, secret_key=KEY)],
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serve(litestar_app()) as url:
+        yield url
+
+
+class TestLitestar:
+    """`request.set_session` and `request.clear_session` do what Litestar's documentation says of them."""
+
+    @pytest.fixture
+    def client(self, url: str) -> Iterator[httpx.Client]:
+        """A client whose session is `BEFORE`."""
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            client.cookies.set("session", signed(BEFORE), domain="127.0.0.1", path="/")
+            yield client
+
+    @pytest.fixture(autouse=True)
+    def nothing_is_logged(self, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+        yield
+        assert [entry for entry in caplog.record_tuples if entry[1] >= logging.WARNING] == []
+
+    @pytest.mark.parametrize("kind", REPLACEMENTS)
+    def test_set_session(self, client: httpx.Client, kind: str) -> None:
+        assert client.get(f"/set?kind={kind}").json() == BEFORE
+        response = client.get("/read")
+        assert response.json() == AFTER
+        assert "set-cookie" not in response.headers
+        assert client.get(f"/set?kind={kind}").headers.get_list("set-cookie") == [], "it is the same again"
+
+    def test_clear_session(self, client: httpx.Client) -> None:
+        assert client.get("/clear").is_success
+        assert "session" not in client.cookies
+        assert client.get("/read").json() == {}
+        response = client.get("/clear")
+        assert response.is_success
+        assert "set-cookie" not in response.headers
+
+    def test_clear_and_set(self, client: httpx.Client) -> None:
+        assert client.get("/clear-and-set").is_success
+        assert client.get("/read").json() == {"new": True}
+
+    def test_nothing(self, client: httpx.Client) -> None:
+        response = client.get("/nothing")
+        assert response.is_success
+        assert "set-cookie" not in response.headers
+        assert "vary" not in response.headers
