@@ -54,6 +54,14 @@ def typing(session: nox.Session) -> None:
     install(session, "typing")
     session.run("mypy")
     session.run("pyright")
+    session.run("pyright", "-p", "tests/typing")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The demo in a headless Chromium, which has to be installed."""
+    install(session, "browser")
+    session.run("pytest", "tests/browser/demo_in_chromium.py", *session.posargs)
 
 
 @nox.session

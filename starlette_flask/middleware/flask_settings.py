@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict, cast
 from warnings import warn
 
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 
 from ..tagged_json import TaggedJSONSerializer, json_default, untag_all
+
+
+class Settings(TypedDict, total=False):
+    """The settings of ``SessionMiddleware``, each with the type that it takes."""
+
+    secret_key: object
+    session_cookie: str
+    max_age: int | None
+    path: str | None
+    same_site: str | None
+    https_only: bool
+    domain: str | None
+    partitioned: bool
+    secret_key_fallbacks: Iterable[object] | None
+    permanent_session_lifetime: timedelta | float
+    refresh_each_request: bool
+    httponly: bool
+    salt: str | bytes
+    signer_kwargs: Mapping[str, Any] | None
+    serializer: Any
+    max_cookie_size: int
+    leeway: int
+    allow_path_regex: str | re.Pattern[str] | None
+    accept_starlette_cookies: bool
+
 
 #: A session interface's methods and the setting that each gives. Applications override them; so they are asked.
 _ASKED = {
@@ -26,7 +53,7 @@ _ASKED = {
 _FIXED = ("open_session", "save_session", "should_set_cookie", "get_expiration_time")
 
 
-def flask_settings(flask_app: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def flask_settings(flask_app: Any, overrides: Settings) -> Settings:
     """Return keyword arguments for ``SessionMiddleware``: the application's settings, then ``overrides``.
 
     Asked are ``flask_app.config``, the ``get_*`` methods of ``flask_app.session_interface`` and its
@@ -58,7 +85,8 @@ def flask_settings(flask_app: Any, overrides: Mapping[str, Any]) -> dict[str, An
     settings["max_cookie_size"] = config.get("MAX_COOKIE_SIZE", 4093)
     settings["permanent_session_lifetime"] = flask_app.permanent_session_lifetime
     settings.update(_signing(interface, flask_app))
-    return {**settings, **overrides}
+    settings.update(overrides)
+    return cast("Settings", settings)
 
 
 def _ask(interface: Any, method: str, flask_app: Any) -> Any:

@@ -12,17 +12,20 @@ from datetime import timedelta
 from enum import Enum
 from json import loads as json_loads
 from time import time
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from warnings import warn
 
 from itsdangerous import BadData, BadPayload, BadSignature, TimestampSigner
 
-from ..asgi import ASGIApp, Message, Receive, Scope, Send
+from ..asgi import ASGIApp, Message, Scope
 from ..codec import SessionCodec
 from ..cookies import CookieWriter, is_cookie_value, parse_set_cookie, read_cookie
 from ..session import Session
 from ..tagged_json import is_dict
-from .flask_settings import flask_settings
+from .flask_settings import Settings, flask_settings
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
 
 logger = logging.getLogger("starlette_flask")
 
@@ -137,7 +140,7 @@ class SessionMiddleware:
         )
 
     @classmethod
-    def from_flask(cls, app: ASGIApp, flask_app: Any, **overrides: Any) -> SessionMiddleware:
+    def from_flask(cls, app: ASGIApp, flask_app: Any, **overrides: Unpack[Settings]) -> Self:
         """Wrap ``app`` with the session settings of a Flask or Quart application, read now.
 
         ``overrides`` are settings of :class:`SessionMiddleware` that count instead of the application's. Raises
@@ -146,7 +149,7 @@ class SessionMiddleware:
         """
         return cls(app, **flask_settings(flask_app, overrides))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ``http`` or ``websocket`` connection with a session; pass any other on untouched."""
         if (
             scope["type"] not in _SCOPES

@@ -77,7 +77,7 @@ async def basket_remove(request: Request, form: Form) -> RedirectResponse:
 @router.post("/flash")
 async def leave_message(request: Request, form: Form) -> RedirectResponse:
     flash(request.session, form.get("message", "")[: shop.LONGEST_TEXT], "from FastAPI")
-    return back()
+    return RedirectResponse("/flask/", 303)  # to who is to read it
 
 
 @router.post("/forget")

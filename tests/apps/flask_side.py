@@ -91,7 +91,7 @@ def basket_remove() -> Response:
 @blueprint.post("/flash")
 def leave_message() -> Response:
     flash(request.form.get("message", "")[: shop.LONGEST_TEXT], "from Flask")
-    return back()
+    return redirect("/", 303)  # to who is to read it
 
 
 @blueprint.post("/forget")

@@ -41,12 +41,16 @@ class Visitor:
         return found[1]
 
     def send(self, side: str, path: str, token: str | None = None, **fields: str) -> None:
-        """Fill in a form on a side's page and send it; the answer is a redirect back to that page."""
+        """Fill in a form on a side's page and send it; the answer leads back there, a message's to who is to read it."""
         fields["csrf_token"] = token or self.token(side)
         response = self.client.post(PREFIX[side] + path, data=fields)
         expect(response.status_code == 303, f"{side} answers {response.status_code} to {path}")
         location = response.headers["location"]
-        expect(location == f"{PREFIX[side]}/", f"{side} redirects to {location} after {path}")
+        (other,) = PREFIX.keys() - {side}
+        expect(
+            location == f"{PREFIX[other if path == '/flash' else side]}/",
+            f"{side} redirects to {location} after {path}",
+        )
 
     def begin(self, step: str) -> None:
         self.steps += 1
