@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import json
 import sys
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta, timezone
@@ -176,6 +177,12 @@ class TestAgainstFlask:
         [
             *("", "{", "[1,]", "nul", '{"a":1}{', "\ufeff{}", '{"a":NaN}', '{"a":1,"a":2}', '{" u":"0"}'),
             *('{" b":"é"}', '{" b":"a"}', '{" d":5}', '{" d":"no date"}', '{" t":5}', '{" m":5}', '{" t":[],"b":0}'),
+            *(
+                '{"\\u0020t":[1]}',
+                '{"\\u0020t":[1],"x":2}',
+                '{"x":{"\\u0020\\u0074":[{"a": []}]}}',
+                '["\\u0020t", [1]]',
+            ),
             *('{" t":{" t":[1]}}', '{" di":{}}', '{" di":5}', '{" di":{" t__":{" t":[1]}}}', '{" di":{"x":1,"y":2}}'),
         ],
     )
@@ -212,6 +219,8 @@ class TestRegister:
             {"key": " t", "kind": frozenset, "force": True},
             {"key": " t", "kind": tuple, "force": True, "index": 0},
             {"key": "", "kind": set},
+            {"key": "s", "kind": set},
+            {"key": "s", "kind": dict, "index": 0},
         ],
         ids=str,
     )
@@ -223,8 +232,8 @@ class TestRegister:
         pair[1].register(make_tag(flask.json.tag.JSONTag, key, kind, "x"), **options)
         for value in ({5}, (1, (2,)), {" s": 1}, {"a": ({"b": 1},)}, frozenset("a")):
             assert outcome(pair[0].dumps, {"k": value}) == outcome(pair[1].dumps, {"k": value})
-        text = '{"k":[{" s":[1]},{" t":[2]},{"":[3]}]}'
-        assert outcome(pair[0].loads, text) == outcome(pair[1].loads, text)
+        for text in ('{"k":[{" s":[1]},{" t":[2]},{"":[3]}]}', '{"k":[{"s":[1]},{"t":[{"s":[2]}]}]}'):
+            assert outcome(pair[0].loads, text) == outcome(pair[1].loads, text)
         assert list(pair[0].tags) == list(pair[1].tags)
 
     def test_a_key_that_is_taken_is_refused_by_name_and_changes_nothing(self) -> None:
@@ -306,6 +315,20 @@ class TestDates:
     @given(st.one_of(st.dates(), st.datetimes(timezones=zones)))
     def test_http_date(self, value: date) -> None:
         assert outcome(http_date, value) == outcome(werkzeug.http.http_date, value)
+
+    @pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows cannot change its time zone for one process")
+    @pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])
+    def test_a_naive_datetime_is_not_in_the_local_time_zone(self, zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        try:
+            assert http_date(datetime(2024, 2, 29, 1)) == "Thu, 29 Feb 2024 01:00:00 GMT"
+            assert werkzeug.http.http_date(datetime(2024, 2, 29, 1)) == "Thu, 29 Feb 2024 01:00:00 GMT"
+            assert http_date(date(2024, 2, 29)) == "Thu, 29 Feb 2024 00:00:00 GMT"
+            assert parse_date("29 Feb 2024 01:00:00 -0000") == datetime(2024, 2, 29, 1, tzinfo=timezone.utc)
+        finally:
+            monkeypatch.undo()
+            time.tzset()
 
     @pytest.mark.parametrize(
         "text",

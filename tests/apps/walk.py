@@ -41,7 +41,7 @@ class Visitor:
         return found[1]
 
     def send(self, side: str, path: str, token: str | None = None, **fields: str) -> None:
-        """Fill in a form on a side's page and send it; the answer leads back there, a message's to who is to read it."""
+        """Fill in a form on a side's page and send it; the answer leads back, a message's to its reader."""
         fields["csrf_token"] = token or self.token(side)
         response = self.client.post(PREFIX[side] + path, data=fields)
         expect(response.status_code == 303, f"{side} answers {response.status_code} to {path}")

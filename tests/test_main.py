@@ -1,0 +1,916 @@
+"""The command line, in process and as a process, on cookies that real Flask and Starlette applications set."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+import runpy
+import select
+import signal
+import subprocess
+import sys
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+from uuid import UUID
+
+import flask
+import pytest
+import time_machine
+from flask.sessions import SecureCookieSessionInterface
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from itsdangerous import Signer, TimestampSigner, URLSafeSerializer, base64_encode
+from markupsafe import Markup
+from starlette.applications import Starlette
+from starlette.middleware.sessions import SessionMiddleware as StarlettesMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from starlette_flask.__main__ import main
+
+KEY, OLD_KEY = "the current key", "a retired key"
+NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+MONTH = 31 * 86400
+
+#: Set by the real ones: Django 5.2, PyJWT 2.15, Litestar 2.25 (with and without padding), Flask-Session 0.8.
+FOREIGN = {
+    "django": "eyJ1c2VyIjoxfQ:1xUlMJ:MWw1kP0Rj76ZQxFe3Y08VSuMonH2UI-3JiWLwuWJ9Vo",
+    "django, compressed": ".eJyrViotTi1SslJKpAAo1QIApOQaNg:1xUlMJ:JYQ7xgs8x8aoKXDbi5T9ehgF3i_rKnHZ4mjZLpikVrA",
+    "jwt": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxIn0.EkOJdFOXdEGcj1OcGup75w98DlHk6AxFLe5-Y9-hobk",
+    "litestar": "3dTVDasMIBEKJPf2tQC5LgA5o2JOUXZ9IcbucrKvTCYVQhiL1ehhZGRpdGlvbmFsX2F1dGhlbnRpY2F0ZWRfZGF0YT17ImV4c"
+    "GlyZXNfYXQiOjE3OTUyNjg2MDh9",
+    "litestar, padded": "p18bLP5k1RN/IiM9wotsiBGYNG5Vk18dwtgu4gNq22ni3qQPz7yyYWRkaXRpb25hbF9hdXRoZW50aWNhdGVkX2RhdGE"
+    "9eyJleHBpcmVzX2F0IjoxNzk1MjY4NjA4fQ==",
+    "session-id": "YC4f-CpXwV6KPFQ3F0hAjsKzPhKGFp-JP27AsBF5SFQ",
+    "session-id, signed": "IXV6_ihvBIT3vuDNq-8rroM5wlWNc1NjPYOf-Bdx4E0.5fkE-FTyBORHSBvRy3mKW0d8BA8",
+    "deleted": "null",
+    "deleted, empty": "",
+    "unknown": "hello",
+    "unknown, base64 that ends badly": "abcde",
+}
+
+
+class Result(NamedTuple):
+    code: object
+    out: str
+    err: str
+
+    @property
+    def report(self) -> Any:
+        return json.loads(self.out)
+
+
+def call(*argv: str, stdin: bytes = b"", encoding: str = "utf-8", **environment: str) -> Result:
+    """Run `main` with standard streams as a shell's pipes are, and no variables but those given."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding, errors) for errors in ("strict", "backslashreplace"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("FLASK_SECRET_KEY", "SECRET_KEY", "NO_COLOR"):
+            patch.delenv(name, raising=False)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        for name, stream in (("stdin", io.TextIOWrapper(io.BytesIO(stdin))), ("stdout", out), ("stderr", err)):
+            patch.setattr(sys, name, stream)
+        try:
+            code: object = main(argv)
+        except SystemExit as stop:
+            code = stop.code
+    for stream in (out, err):
+        stream.seek(0)
+    return Result(code, out.read(), err.read())
+
+
+def inspect(*argv: str, **options: Any) -> Any:
+    """Return the report of `inspect --json`."""
+    return call("inspect", "--json", *argv, **options).report
+
+
+def set_cookie(content: dict[str, Any], *, key: str | bytes = KEY, age: int = 0, **interface: Any) -> str:
+    """Return the Set-Cookie field of a Flask application, with what is given set on its session interface."""
+    app = flask.Flask(__name__)
+    app.secret_key = key
+    app.session_interface = type("Own", (SecureCookieSessionInterface,), interface)()
+
+    @app.get("/")
+    def write() -> str:
+        flask.session.update(content)
+        return ""
+
+    with time_machine.travel(NOW.timestamp() - age, tick=False):
+        return app.test_client().get("/").headers["Set-Cookie"]
+
+
+def value(content: dict[str, Any], **options: Any) -> str:
+    return set_cookie(content, **options).partition(";")[0].partition("=")[2]
+
+
+def starlettes(content: dict[str, Any]) -> str:
+    """Return the cookie value of an application with Starlette's own middleware."""
+
+    def write(request: Request) -> Response:
+        request.session.update(content)
+        return Response()
+
+    app = Starlette(routes=[Route("/", write)])
+    app.add_middleware(StarlettesMiddleware, secret_key=KEY)
+    return TestClient(app).get("/").headers["Set-Cookie"].partition(";")[0].partition("=")[2]
+
+
+def signed(payload: bytes, *, key: str = KEY, **how: Any) -> str:
+    """Return any payload, dated now and signed as Flask signs."""
+    how = {"salt": "cookie-session", "key_derivation": "hmac", **how}
+    return TimestampSigner(key, **how).sign(payload).decode()
+
+
+def opened(cookie: str, *, key: str = KEY) -> Any:
+    """Return the session that a Flask application reads from a Cookie field, as its JSON shows it."""
+    app = flask.Flask(__name__)
+    app.secret_key = key
+    found: list[Any] = []
+
+    @app.get("/")
+    def read() -> str:
+        found.append(dict(flask.session))
+        return ""
+
+    app.test_client(use_cookies=False).get("/", headers={"Cookie": cookie})
+    return found[0]
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[None]:
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+class TestInput:
+    """A cookie is found in whatever form it is at hand."""
+
+    COOKIE = value({"user": 1})
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "{}",
+            "  {}\n",
+            "session={}",
+            "session = {}",
+            "theme=dark; session={}; x=y",
+            "Cookie: theme=dark; session={}",
+            "cookie:session={}",
+            'Cookie: session="{}"',
+            "> Cookie: a=b\r\n> Cookie: session={}\r\n",
+        ],
+    )
+    def test_a_value_is_read_from(self, text: str) -> None:
+        text = text.format(self.COOKIE)
+        for report in (inspect(text), inspect(stdin=text.encode()), inspect("-", stdin=text.encode())):
+            assert report["content"] == {"user": 1}
+            assert report["reasons"] == []
+            assert (report["size"], report["size_of"]) == (len(self.COOKIE), "value")
+
+    @pytest.mark.parametrize(
+        "text",
+        ["{}", "Set-Cookie: {}", "HTTP/1.1 200 OK\r\nset-cookie: a=b; Path=/\r\nset-cookie: {}\r\n\r\nsession="],
+    )
+    def test_a_set_cookie_field_is_read_from(self, text: str) -> None:
+        field = set_cookie({"user": 1})
+        report = inspect(stdin=text.format(field).encode())
+        assert report["content"] == {"user": 1}
+        assert (report["size"], report["size_of"]) == (len(field), "Set-Cookie field")
+
+    def test_the_last_set_cookie_field_counts_as_in_a_browser(self) -> None:
+        fields = f"Set-Cookie: {set_cookie({'user': 1})}\nSet-Cookie: {set_cookie({'user': 2})}"
+        assert inspect(fields)["content"] == {"user": 2}
+
+    def test_the_first_cookie_of_a_name_counts_as_on_a_server(self) -> None:
+        assert inspect(f"session={value({'user': 1})}; session={value({'user': 2})}")["content"] == {"user": 1}
+
+    def test_the_name_can_be_another(self) -> None:
+        text = f"session={value({'user': 1})}; other={value({'user': 2})}"
+        assert inspect("--name", "other", text)["content"] == {"user": 2}
+
+    @pytest.mark.parametrize("text", ["sid={}", "Cookie: a=b", "Set-Cookie: sid={}; session={}", "sid={}; HttpOnly"])
+    def test_a_cookie_of_another_name_is_not_taken_for_it(self, text: str) -> None:
+        result = call("inspect", text.replace("{}", self.COOKIE))
+        assert (result.code, result.out) == (2, "")
+        assert "no cookie 'session'" in result.err
+        assert "--name" in result.err
+
+    def test_an_empty_cookie_is_one(self) -> None:
+        assert inspect("session=")["format"] == "deleted"
+
+    def test_padding_does_not_make_a_value_a_pair(self) -> None:
+        assert inspect(starlettes({"a": 1}))["content"] == {"a": 1}
+        assert "=" in starlettes({"a": 1})
+
+    def test_endless_input_is_refused(self) -> None:
+        result = call("inspect", stdin=b"a" * (1 << 20) + b"a")
+        assert (result.code, result.out) == (2, "")
+        assert "1 MiB" in result.err
+        assert call("inspect", stdin=b"!" * (1 << 20)).code == 1
+
+    def test_no_input_is_said_to_be_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stdin", None)
+        assert main(["inspect"]) == 2
+
+
+class TestContent:
+    """What a session holds is shown as JSON, with the types that JSON lacks."""
+
+    SESSION: ClassVar[dict[str, Any]] = {
+        "bytes": b"\x00hi",
+        "date": NOW,
+        "deep": {"list": [1, (2, [])], "nothing": None, "empty": {}},
+        "html": Markup("<b>"),
+        "id": UUID(int=5),
+        "tag": {" t": [1]},
+        "text": 'Grüße, "you"\n',
+    }
+    SHOWN = """{
+  "bytes": bytes b'\\x00hi',
+  "date": datetime "2026-03-01 12:00:00+00:00",
+  "deep": {
+    "empty": {},
+    "list": [
+      1,
+      tuple [
+        2,
+        []
+      ]
+    ],
+    "nothing": null
+  },
+  "html": Markup "<b>",
+  "id": UUID "00000000-0000-0000-0000-000000000005",
+  "tag": {
+    " t": [
+      1
+    ]
+  },
+  "text": "Grüße, \\"you\\"\\n"
+}
+"""
+
+    def test_it_is_shown_to_people(self) -> None:
+        result = call("inspect", value(self.SESSION))
+        assert result.out.partition("written it\n")[2] == self.SHOWN
+        assert (result.code, result.err) == (0, "")
+
+    def test_it_is_given_to_machines_as_flask_stores_it(self) -> None:
+        result = call("inspect", "--json", value(self.SESSION))
+        assert result.out.isascii()
+        assert result.out.count("\n") == 1
+        with flask.Flask(__name__).app_context():
+            assert flask.sessions.session_json_serializer.loads(json.dumps(result.report["content"])) == self.SESSION
+
+    def test_compression_is_told(self) -> None:
+        long, short = value({"text": "a" * 100}), value({"text": "a"})
+        assert inspect(long)["compressed"] is True
+        assert inspect(short)["compressed"] is False
+        assert call("inspect", long).out.startswith("format   Flask's session cookie, compressed\n")
+        assert call("inspect", short).out.startswith("format   Flask's session cookie\n")
+
+    @pytest.mark.parametrize("text", ["\x1b[31m", "\x9b31m", "\u202e", "\ud800", "\x7f", "\r", "\u2028", "\U000e0041"])
+    def test_nothing_in_it_steers_the_terminal(self, text: str) -> None:
+        result = call("inspect", value({text: text, "html": Markup(text)}), SECRET_KEY=KEY)
+        assert result.code == 0
+        assert text not in result.out
+        assert result.out.count(json.dumps(text)) == 3
+
+    def test_what_the_output_cannot_encode_is_escaped(self) -> None:
+        assert '"Gr\\xfc\\xdfe"' in call("inspect", value({"text": "Grüße"}), encoding="ascii").out
+
+
+class TestFacts:
+    """The time, the size and the keys of the report are right."""
+
+    @pytest.mark.parametrize(
+        ("age", "words"),
+        [
+            (0, "0 seconds ago (0 s)"),
+            (1, "1 second ago (1 s)"),
+            (59, "59 seconds ago (59 s)"),
+            (60, "1 minute ago (60 s)"),
+            (7199, "1 hour ago (7199 s)"),
+            (7200, "2 hours ago (7200 s)"),
+            (3 * 86400, "3 days ago (259200 s)"),
+            (-3600, "1 hour ahead (-3600 s)"),
+        ],
+    )
+    def test_when_it_was_signed(self, age: int, words: str) -> None:
+        cookie = value({"user": 1}, age=age)
+        at = datetime.fromtimestamp(NOW.timestamp() - age, timezone.utc).isoformat()
+        assert f"signed   {at}, {words}\n" in call("inspect", cookie).out
+        report = inspect(cookie)
+        assert (report["signed_at"], report["age"]) == (at, age)
+
+    @pytest.mark.parametrize("excess", [0, 1])
+    def test_a_size_above_the_limit_is_told(self, excess: int) -> None:
+        field = set_cookie({"user": 1})
+        field += "; Path=/" + "x" * (4093 + excess - len(field) - 8)
+        out = call("inspect", field).out
+        large = ": TOO LARGE" * excess
+        size = f"size     {4093 + excess} bytes, the Set-Cookie field; a Set-Cookie field may have 4093{large}\n"
+        assert size in out
+        assert inspect(field)["size"] == inspect(field)["size_limit"] + excess
+
+    def test_the_report_has_the_documented_keys(self) -> None:
+        module_doc = sys.modules[main.__module__].__doc__ or ""
+        described = module_doc.partition('"inspect --json"')[2].partition("Examples")[0]
+        documented = set(re.findall(r"^  (\w+) ", described, re.MULTILINE))
+        documented |= set(re.findall(r'"(size_\w+|key_\w+)"', described))
+        for text in (value({"user": 1}), *FOREIGN.values()):
+            assert set(inspect(text)) == documented
+        assert documented >= {"format", "content", "size_of", "size_limit", "key_source"}
+
+    def test_formats_are_documented(self) -> None:
+        doc = sys.modules[main.__module__].__doc__ or ""
+        for name in {"flask", "starlette", *(name.partition(",")[0] for name in FOREIGN)}:
+            assert f'"{name}"' in doc
+
+
+class TestKeys:
+    """Keys come from where no other user can see them, are tried in order, and are never shown."""
+
+    COOKIE = value({"user": 1})
+    OLD = value({"user": 1}, key=OLD_KEY)
+
+    def test_without_a_key_nothing_is_claimed(self) -> None:
+        result = call("inspect", self.COOKIE)
+        assert result.code == 0
+        assert "NOT VERIFIED" in result.out
+        assert "opens    not tried, no key was given\n" in result.out
+        report = inspect(self.COOKIE)
+        assert (report["opens"], report["key"], report["key_source"]) == (None, None, None)
+
+    def test_a_variable_that_flask_reads_too_is_the_default(self) -> None:
+        for environment in ({"FLASK_SECRET_KEY": KEY}, {"FLASK_SECRET_KEY": KEY, "SECRET_KEY": "x"}):
+            assert inspect(self.COOKIE, **environment)["key_source"] == "$FLASK_SECRET_KEY"
+        assert inspect(self.OLD, FLASK_SECRET_KEY=KEY, SECRET_KEY=OLD_KEY)["opens"] is False
+        report = inspect(self.COOKIE, SECRET_KEY=KEY, FLASK_SECRET_KEY="")
+        assert (report["opens"], report["key"], report["key_source"]) == (True, 1, "$SECRET_KEY")
+
+    def test_a_named_variable_counts_alone(self) -> None:
+        assert inspect("--key-env", "OTHER", self.COOKIE, OTHER=KEY, SECRET_KEY="x")["key_source"] == "$OTHER"
+        result = call("inspect", "--key-env", "MISSING_HERE", self.COOKIE, SECRET_KEY=KEY)
+        assert (result.code, result.out) == (2, "")
+        assert "no environment variable MISSING_HERE" in result.err
+
+    def test_two_variables_are_the_current_key_and_a_fallback(self) -> None:
+        report = inspect("--key-env", "A", "--key-env", "B", self.OLD, A=KEY, B=OLD_KEY)
+        assert (report["opens"], report["key"], report["key_source"]) == (True, 2, "$B")
+
+    def test_a_file_has_the_current_key_and_fallbacks(self, tmp_path: Path) -> None:
+        path = tmp_path / "keys"
+        path.write_bytes(f"{KEY}\r\n\n{OLD_KEY}".encode() + b"\n\xff\n")
+        opens = call("inspect", "--key-file", str(path), self.COOKIE)
+        assert opens.code == 0
+        assert f"opens    yes\nkey      1 of 3, {path} line 1\ncontent  verified\n{{" in opens.out
+        fallback = call("inspect", "--key-file", str(path), self.OLD, SECRET_KEY="not asked")
+        assert f"opens    yes\nkey      2 of 3, {path} line 3, a fallback\ncontent  verified\n{{" in fallback.out
+        assert inspect("--key-file", str(path), value({"a": 1}, key=b"\xff"))["key"] == 3
+
+    @pytest.mark.parametrize("content", [b"", b"\nkey", b"key\n \n", b"********"])
+    def test_a_file_without_a_key_is_refused(self, tmp_path: Path, content: bytes) -> None:
+        path = tmp_path / "keys"
+        path.write_bytes(content)
+        result = call("inspect", "--key-file", str(path), self.COOKIE)
+        assert (result.code, result.out) == (2, "")
+        assert f"{path} line " in result.err
+
+    def test_a_file_that_cannot_be_read_is_told(self, tmp_path: Path) -> None:
+        result = call("inspect", "--key-file", str(tmp_path / "\x1bno"), self.COOKIE)
+        assert result.code == 2
+        assert "\\u001bno" in result.err.replace("x1b", "u001b")
+        assert "\x1b" not in result.err
+
+    def test_a_key_is_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("starlette_flask.__main__.getpass", lambda _: KEY)
+        assert inspect("--ask-key", self.COOKIE, SECRET_KEY="x")["key_source"] == "typed in"
+
+    @pytest.mark.parametrize("option", ["--key", "--secret-key", "--secret", "-k"])
+    def test_a_key_as_an_argument_is_refused_with_what_to_do(self, option: str) -> None:
+        for command in ("inspect", "sign"):
+            result = call(command, option, "hunter2", self.COOKIE)
+            assert (result.code, result.out) == (2, "")
+            assert "--key-env, --key-file or --ask-key" in result.err
+            assert "hunter2" not in result.err
+
+    def test_keys_are_never_shown(self, tmp_path: Path) -> None:
+        path = tmp_path / "keys"
+        path.write_text("hunter2\nhunter2 \n'hunter3'")
+        for key in ("hunter2", "hunter3", "another"):
+            cookie = value({"user": 1}, key=key)
+            for extra in ((), ("--json",), ("--salt", "x")):
+                assert "hunter" not in "".join(map(str, call("inspect", "--key-file", str(path), cookie, *extra)))
+
+    def test_the_settings_of_the_application_are_followed(self) -> None:
+        cookie = value({"user": 1}, salt="pepper", digest_method=staticmethod(hashlib.sha512), key_derivation="concat")
+        argv = ("--salt", "pepper", "--digest", "sha512", "--key-derivation", "concat")
+        assert inspect(cookie, *argv, SECRET_KEY=KEY)["opens"] is True
+        assert inspect(cookie, SECRET_KEY=KEY)["opens"] is False
+
+
+class TestReasons:
+    """Where a cookie does not open, the report says why, and the exit code is 1."""
+
+    def refused(self, cookie: str, *argv: str, key: str = KEY) -> Any:
+        result = call("inspect", cookie, *argv, SECRET_KEY=key)
+        report = inspect(cookie, *argv, SECRET_KEY=key)
+        assert result.code == 1
+        assert report["opens"] is False
+        assert "opens    no, because\n" in result.out
+        for reason in report["reasons"]:
+            assert f"         - {reason}\n" in result.out.replace("\\u001b", "\x1b")
+        return report
+
+    def test_another_key(self) -> None:
+        report = self.refused(value({"user": 1}), key="another")
+        assert report["reasons"] == ["none of the keys made its signature: another key did, or it was changed since"]
+        assert (report["content"], report["key"]) == ({"user": 1}, None)
+        assert "NOT VERIFIED" in call("inspect", value({"user": 1}), SECRET_KEY="another").out
+
+    @pytest.mark.parametrize(
+        ("interface", "settings_found"),
+        [
+            ({"salt": "itsdangerous"}, "--salt itsdangerous --key-derivation hmac --digest sha1"),
+            (
+                {"digest_method": staticmethod(hashlib.sha256)},
+                "--salt cookie-session --key-derivation hmac --digest sha256",
+            ),
+            (
+                {"key_derivation": "django-concat"},
+                "--salt cookie-session --key-derivation django-concat --digest sha1",
+            ),
+            (
+                {"key_derivation": "none", "digest_method": staticmethod(hashlib.sha384)},
+                "--salt cookie-session --key-derivation none --digest sha384",
+            ),
+        ],
+    )
+    def test_other_settings(self, interface: dict[str, Any], settings_found: str) -> None:
+        cookie = value({"user": 1}, **interface)
+        report = self.refused(cookie)
+        assert report["reasons"] == [f"key 1 ($SECRET_KEY) made its signature, with {settings_found}"]
+        assert inspect(cookie, *settings_found.split(), SECRET_KEY=KEY)["opens"] is True
+
+    def test_other_settings_beside_a_salt_that_is_known_here_only(self) -> None:
+        cookie = value({"user": 1}, salt="pepper", digest_method=staticmethod(hashlib.sha512))
+        (reason,) = self.refused(cookie, "--salt", "pepper")["reasons"]
+        assert reason.endswith("made its signature, with --salt pepper --key-derivation hmac --digest sha512")
+
+    def test_settings_that_are_flasks_after_all(self) -> None:
+        argv = ("--salt", "x", "--digest", "sha512", "--key-derivation", "none")
+        (reason,) = self.refused(value({"user": 1}), *argv)["reasons"]
+        assert reason.endswith("made its signature, with --salt cookie-session --key-derivation hmac --digest sha1")
+
+    @pytest.mark.parametrize(
+        ("made_with", "given_as", "change"),
+        [
+            (KEY, f" {KEY} ", " without the blanks around it"),
+            (KEY, f'"{KEY}"', " without the quotes around it"),
+            (f"{KEY}\n", KEY, " with a line break behind it"),
+        ],
+    )
+    def test_a_key_that_was_changed_on_its_way(self, made_with: str, given_as: str, change: str) -> None:
+        (reason,) = self.refused(value({"user": 1}, key=made_with), key=given_as)["reasons"]
+        assert reason.startswith(f"key 1 ($SECRET_KEY){change} made its signature, with --salt cookie-session")
+
+    def test_expired(self) -> None:
+        assert inspect(value({"user": 1}, age=MONTH), SECRET_KEY=KEY)["opens"] is True
+        report = self.refused(value({"user": 1}, age=MONTH + 1))
+        assert report["reasons"] == [f"it has expired: --max-age is {MONTH}"]
+        assert report["key"] == 1
+        assert inspect(value({"user": 1}, age=60), "--max-age", "60", SECRET_KEY=KEY)["opens"] is True
+        assert self.refused(value({"user": 1}, age=61), "--max-age", "60")["reasons"]
+        assert inspect(value({"user": 1}, age=61), "--max-age", "60")["reasons"] == []
+
+    def test_from_the_future(self) -> None:
+        assert self.refused(value({"user": 1}, age=-60))["reasons"] == ["it is from the future: clocks differ"]
+        beyond_dates = Signer(KEY, "cookie-session", key_derivation="hmac").sign(b"e30." + base64_encode(b"\xff" * 7))
+        reasons = self.refused(beyond_dates.decode())["reasons"]
+        assert "it is from the future: clocks differ" in reasons
+        assert inspect(beyond_dates.decode())["signed_at"] is None
+
+    @pytest.mark.parametrize("content", [{"a": 1}, {"ab": 1}, {"abc": 1}, {"a": "?>~"}])
+    def test_starlettes_own_format(self, content: dict[str, Any]) -> None:
+        cookie = starlettes(content)
+        report = self.refused(cookie)
+        assert report["format"] == "starlette"
+        assert report["content"] == content
+        settings_found = "--salt itsdangerous.Signer --key-derivation django-concat --digest sha1"
+        assert report["reasons"][0] == f"key 1 ($SECRET_KEY) made its signature, with {settings_found}"
+        assert "accept_starlette_cookies=True" in report["reasons"][1]
+        assert call("inspect", cookie).code == 0
+        assert inspect(cookie)["format"] == "starlette"
+        assert inspect(value(content))["format"] == "flask"
+
+    def test_an_empty_session_of_flasks_is_not_starlettes(self) -> None:
+        assert inspect(signed(b"e30"), SECRET_KEY=KEY)["opens"] is True
+        assert inspect(signed(b"e30"))["format"] == "flask"
+        assert inspect(signed(b"e30="))["format"] == "starlette"
+        assert inspect(signed(b"e30="), SECRET_KEY=KEY)["opens"] is True
+
+    def test_a_time_that_looks_like_json_makes_no_jwt(self) -> None:
+        cookie = call("sign", "--at", str(0x7B226162), '{"alg": 1}', SECRET_KEY=KEY).out.strip()
+        assert re.match(r"eyJ\w+\.eyJ", cookie)
+        assert inspect(cookie)["format"] == "flask"
+
+    @pytest.mark.parametrize("name", FOREIGN)
+    def test_other_known_formats(self, name: str) -> None:
+        report = self.refused(FOREIGN[name])
+        assert report["format"] == name.partition(",")[0]
+        assert len(report["reasons"]) == 1
+        assert report["content"] is None
+        result = call("inspect", FOREIGN[name])
+        assert result.code == 1
+        assert f"opens    not tried, no key was given; it would not, because\n         - {report['reasons'][0]}\n" in (
+            result.out
+        )
+        assert result.out.endswith("content  none that can be read\n")
+
+    @pytest.mark.parametrize("repeat", range(2))
+    def test_every_place_where_it_may_be_cut_off(self, repeat: int) -> None:
+        cookie = value({"user": 1, "long": "a" * 200 * repeat})
+        assert cookie.startswith("." * repeat + "e")
+        for end in range(4, len(cookie)):
+            reasons = " ".join(self.refused(cookie[:end])["reasons"])
+            assert "cut off or damaged: payload, time and signature (27 characters with sha1)" in reasons
+            assert "none of the keys made its signature" in reasons
+
+    def test_a_signature_without_a_time(self) -> None:
+        cookie = URLSafeSerializer(KEY, salt="cookie-session", signer_kwargs={"key_derivation": "hmac"}).dumps(
+            {"a": 1}
+        )
+        reasons = self.refused(cookie)["reasons"]
+        assert "cut off or damaged: payload, time and signature" in reasons[0]
+        assert reasons[1].startswith("key 1 ($SECRET_KEY) made its signature, with --salt cookie-session")
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            (lambda cookie: f"'{cookie}'", "there are quotes around it"),
+            (lambda cookie: cookie[:20] + "\n  " + cookie[20:], "there are blanks or line breaks in it"),
+            (lambda cookie: cookie.replace(".", "%2E"), "it is URL-encoded, which no server undoes"),
+        ],
+    )
+    def test_a_value_that_was_changed_on_its_way(self, change: Any, reason: str) -> None:
+        cookie = change(value({"user": 1}))
+        report = self.refused(cookie)
+        assert report["reasons"] == [reason]
+        assert (report["key"], report["content"]) == (1, {"user": 1})
+        assert inspect(cookie)["content"] == {"user": 1}
+
+    @pytest.mark.parametrize(
+        ("payload", "reason"),
+        [
+            (b"eyJ1c", "BadData, Invalid base64-encoded data"),
+            (b".eJyrVg", "ValueError, the zlib data is cut off"),
+            (
+                b"." + base64_encode(zlib.compress(b'{"a":"%b"}' % (b"a" * 5000))[:-4]),
+                "ValueError, the zlib data is cut",
+            ),
+            (b"." + base64_encode(b"no zlib"), "error, Error -3 while decompressing data"),
+            (base64_encode(b'{"a":'), "JSONDecodeError, Expecting value"),
+            (base64_encode(b'{"a":"\xff"}'), "UnicodeDecodeError, "),
+            (base64_encode(b'{"a":{" u":"x"}}'), "ValueError, badly formed hexadecimal UUID string"),
+            (base64_encode(b'{"a":{" t":5}}'), "TypeError, "),
+            (base64_encode(b"[1]"), "TypeError, it is no JSON object"),
+            (base64_encode(b'{"a":' + b"[" * 100_000), "RecursionError, "),
+            (base64_encode(b'{"a":' + b"[" * 500 + b"]" * 500 + b"}"), None),
+        ],
+    )
+    def test_damaged_content_whether_verified_or_not(self, payload: bytes, reason: str | None) -> None:
+        if reason is None:  # deep, and how deep is too deep depends on the Python
+            assert call("inspect", signed(payload), SECRET_KEY=KEY).code in (0, 1)
+            return
+        for cookie, key in ((signed(payload), 1), (signed(payload, key="another"), None)):
+            report = self.refused(cookie)
+            assert (report["key"], report["content"]) == (key, None)
+            assert f"its content is damaged, or not Flask's: {reason}" in report["reasons"][-1]
+            assert call("inspect", cookie).code == 1
+
+    def test_unverified_content_expands_to_a_limit_only(self) -> None:
+        """A cookie of some kilobytes that stands for 64 MiB costs little, and is shown when a key vouches for it."""
+        bomb = b"." + base64_encode(zlib.compress(b'{"a":"' + b"a" * (64 << 20) + b'"}', 9))
+        cookie = signed(bomb).encode()
+        tracemalloc.start()
+        report = inspect(stdin=cookie)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 8 << 20
+        assert report["content"] is None
+        assert "1 MiB" in report["reasons"][0]
+        large = signed(b"." + base64_encode(zlib.compress(b'{"a":"' + b"a" * (2 << 20) + b'"}', 9)))
+        assert inspect(large, SECRET_KEY=KEY)["opens"] is True
+        assert inspect(large)["content"] is None
+
+
+class TestSign:
+    """What is signed here, Flask opens."""
+
+    @pytest.mark.parametrize("source", ["argument", "standard input"])
+    def test_plain_json(self, source: str) -> None:
+        content = {"user": 1, "looks like a tag": {" t": [1]}, "text": "é" * 50}
+        text = json.dumps(content, ensure_ascii=False)
+        argv, stdin = ((text,), b"") if source == "argument" else ((), text.encode())
+        result = call("sign", *argv, stdin=stdin, SECRET_KEY=KEY)
+        assert (result.code, result.err) == (0, "")
+        assert opened(f"session={result.out.strip()}") == content
+        assert result.out.strip() == value(content)
+
+    def test_tagged_json_as_inspect_prints_it(self) -> None:
+        cookie = value(TestContent.SESSION)
+        tagged = json.dumps(inspect(cookie)["content"])
+        assert call("sign", "--tagged", tagged, SECRET_KEY=KEY).out == f"{cookie}\n"
+
+    def test_as_a_cookie_for_curl(self) -> None:
+        result = call("sign", "--cookie", '{"user": 1}', SECRET_KEY=KEY)
+        assert opened(result.out.strip()) == {"user": 1}
+        assert call("sign", "--cookie", "--name", "__Host-s", "{}", SECRET_KEY=KEY).out.startswith("__Host-s=e30.")
+        refused = call("sign", "--cookie", "--name", "a b", "{}", SECRET_KEY=KEY)
+        assert (refused.code, refused.out) == (2, "")
+        assert "'a b'" in refused.err
+
+    def test_a_permanent_session(self) -> None:
+        cookie = call("sign", "--permanent", "--cookie", '{"user": 1}', SECRET_KEY=KEY).out.strip()
+        assert opened(cookie) == {"user": 1, "_permanent": True}
+
+    @pytest.mark.parametrize("at", [0, 1, int(NOW.timestamp()) - 60])
+    def test_at_another_time(self, at: int) -> None:
+        cookie = call("sign", "--at", str(at), '{"user": 1}', SECRET_KEY=KEY).out.strip()
+        assert cookie == value({"user": 1}, age=int(NOW.timestamp()) - at)
+
+    @pytest.mark.parametrize("at", ["-1", str(2**64), "now"])
+    def test_a_time_that_is_none_is_refused(self, at: str) -> None:
+        result = call("sign", f"--at={at}", "{}", SECRET_KEY=KEY)
+        assert (result.code, result.out) == (2, "")
+        assert result.err
+
+    def test_with_the_settings_of_the_application(self) -> None:
+        argv = ("--salt", "pepper", "--digest", "sha512", "--key-derivation", "concat")
+        interface = {"salt": "pepper", "digest_method": staticmethod(hashlib.sha512), "key_derivation": "concat"}
+        assert call("sign", *argv, '{"a": 1}', SECRET_KEY=KEY).out.strip() == value({"a": 1}, **interface)
+
+    def test_with_the_current_key_of_a_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "keys"
+        path.write_text(f"{KEY}\n{OLD_KEY}\n")
+        assert opened(call("sign", "--cookie", '{"a": 1}', "--key-file", str(path)).out.strip()) == {"a": 1}
+
+    def test_without_a_key_it_says_where_one_could_come_from(self) -> None:
+        result = call("sign", "{}")
+        assert (result.code, result.out) == (2, "")
+        assert "give --key-env, --key-file or --ask-key, or set FLASK_SECRET_KEY or SECRET_KEY" in result.err
+
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            ("",),
+            ("{",),
+            ("[1]",),
+            ("{'a': 1}",),
+            ("1" * 10_000,),
+            ("[" * 100_000,),
+            ("--tagged", '{"a": {" u": 1}}'),
+            ("--tagged", '{" t": [1]}'),
+            ('{"a":' + "[" * 600 + "]" * 600 + "}",),
+        ],
+    )
+    def test_what_is_no_session_is_refused(self, argv: tuple[str, ...]) -> None:
+        result = call("sign", *argv, SECRET_KEY=KEY)
+        if result.code == 0:  # deep, and how deep is too deep depends on the Python
+            assert argv[0].count("[") == 600
+        else:
+            assert (result.code, result.out) == (2, "")
+            assert re.fullmatch(r"starlette-flask: .+\n", result.err)
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
+class TestTerminal:
+    """On a terminal there are colours and prompts; elsewhere there are none."""
+
+    COOKIE = value({"user": 1})
+
+    def on_terminal(self, *argv: str, typed: bytes = b"", **environment: str) -> str:
+        """Return what a pseudo-terminal shows."""
+        ours, theirs = os.openpty()
+        os.write(ours, typed)
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            open(theirs, "r+b", buffering=0, closefd=False) as raw,
+            open(theirs, closefd=False) as stdin,
+            io.TextIOWrapper(raw, "utf-8", write_through=True) as out,
+        ):
+            patch.setenv("TERM", "xterm")
+            for name in ("FLASK_SECRET_KEY", "SECRET_KEY", "NO_COLOR"):
+                patch.delenv(name, raising=False)
+            for name, text in environment.items():
+                patch.setenv(name, text)
+            for name, stream in (("stdin", stdin), ("stdout", out), ("stderr", out)):
+                patch.setattr(sys, name, stream)
+            main(argv)
+        os.close(theirs)
+        return read_terminal(ours)
+
+    def test_the_verdict_is_coloured(self) -> None:
+        assert "\x1b[32mopens    yes\x1b[0m" in self.on_terminal("inspect", self.COOKIE, SECRET_KEY=KEY)
+        assert "\x1b[31mopens    no, because\x1b[0m" in self.on_terminal("inspect", self.COOKIE, SECRET_KEY="x")
+        assert "\x1b[33mcontent  NOT VERIFIED" in self.on_terminal("inspect", self.COOKIE)
+
+    @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+    def test_colours_can_be_turned_off(self, environment: dict[str, str]) -> None:
+        shown = self.on_terminal("inspect", self.COOKIE, **environment)
+        assert "NOT VERIFIED" in shown
+        assert "\x1b" not in shown
+
+    def test_an_empty_no_color_means_nothing(self) -> None:
+        assert "\x1b[33m" in self.on_terminal("inspect", self.COOKIE, NO_COLOR="")
+
+    def test_a_pipe_gets_no_colours(self) -> None:
+        assert "\x1b" not in call("inspect", self.COOKIE, SECRET_KEY="x", TERM="xterm").out
+
+    def test_one_who_types_is_told_that_input_is_read(self) -> None:
+        shown = self.on_terminal("inspect", typed=f"{self.COOKIE}\n\x04".encode())
+        assert "Reading up to Ctrl-D:" in shown
+        assert '"user": 1' in shown
+
+    def test_a_key_is_asked_for_without_showing_it(self) -> None:
+        ours, theirs = os.openpty()
+        process = start("inspect", "--ask-key", self.COOKIE, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        shown = read_terminal(ours, "Secret key: ")
+        os.write(ours, f"{KEY}\n".encode())
+        shown += read_terminal(ours)
+        assert "key      1 of 1, typed in" in shown
+        assert KEY not in shown
+        assert process.wait(30) in (0, 1)  # the clock of this process stands still, that of the other does not
+
+    def test_ctrl_c_is_no_traceback(self) -> None:
+        ours, theirs = os.openpty()
+        process = start("inspect", stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        read_terminal(ours, "Ctrl-D:")
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):  # it has gone already, unless the signal came just before it began to read
+            os.write(ours, b"\x04")
+        assert process.wait(30) == 130
+        assert "Traceback" not in read_terminal(ours)
+
+
+def start(*argv: str, **options: Any) -> subprocess.Popen[bytes]:
+    environment = {key: text for key, text in os.environ.items() if "SECRET_KEY" not in key and "COLOR" not in key}
+    command = [sys.executable, "-m", "starlette_flask", *argv]
+    return subprocess.Popen(command, env={**environment, **options.pop("env", {})}, start_new_session=True, **options)
+
+
+def read_terminal(descriptor: int, until: str | None = None) -> str:
+    """Return what is shown up to a text, or up to the end, and then close the terminal."""
+    shown = b""
+    while until is None or until.encode() not in shown:
+        ready, _, _ = select.select([descriptor], [], [], 30)
+        try:
+            data = os.read(descriptor, 65536) if ready else b""
+        except OSError:  # Linux's way to say that the other side is closed
+            data = b""
+        if not data:
+            assert until is None, shown
+            os.close(descriptor)
+            break
+        shown += data
+    return shown.decode()
+
+
+class TestProcess:
+    """As a program among others it behaves: output, errors, exit codes, closed pipes."""
+
+    def test_one_signs_and_another_inspects(self) -> None:
+        environment = {"SECRET_KEY": KEY}
+        signing = start("sign", "--cookie", '{"user": 1}', env=environment, stdout=subprocess.PIPE)
+        reading = start("inspect", env=environment, stdin=signing.stdout, stdout=subprocess.PIPE)
+        out, _ = reading.communicate(timeout=30)
+        signing.communicate()
+        assert (signing.returncode, reading.returncode) == (0, 0)
+        assert b"opens    yes" in out
+
+    def test_it_is_run_as_a_module(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        monkeypatch.setattr(sys, "argv", ["starlette-flask", "inspect", "hello"])
+        monkeypatch.delitem(sys.modules, "starlette_flask.__main__")
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_module("starlette_flask", run_name="__main__")
+        assert stop.value.code == 1
+        assert "no format that is known here" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("argv", [("--help",), ("inspect", "--help"), ("sign", "--help")])
+    def test_help_has_examples(self, argv: tuple[str, ...]) -> None:
+        result = call(*argv)
+        assert result.code == 0
+        assert re.search(r"(?i)examples?:\s.*starlette-flask (inspect|sign)", result.out)
+
+    @pytest.mark.parametrize(
+        "argv", [(), ("nothing",), ("inspect", "--nothing"), ("inspect", "--dig", "sha1"), ("sign", "--dig", "sha1")]
+    )
+    def test_wrong_usage_is_told(self, argv: tuple[str, ...]) -> None:
+        result = call(*argv)
+        assert (result.code, result.out) == (2, "")
+        assert "usage: starlette-flask" in result.err
+
+    def test_a_reader_that_goes_away_is_no_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "w") as stream:
+            monkeypatch.setattr(sys, "stdout", stream)
+            assert main(["inspect", value({"user": 1})]) == 141
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device")
+    def test_a_full_disk_is_told(self) -> None:
+        with Path("/dev/full").open("wb") as full:
+            process = start("inspect", value({"user": 1}), stdout=full, stderr=subprocess.PIPE)
+            _, err = process.communicate(timeout=30)
+        assert process.returncode == 2
+        assert re.fullmatch(rb"starlette-flask: .*No space left.*\n", err)
+
+    def test_no_output_is_said_to_be_none(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(sys, "stdout", None)
+        assert main(["inspect", value({"user": 1})]) == 2
+        assert "no standard output" in capsys.readouterr().err
+
+    def test_an_interruption_is_no_traceback(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupted(_: str) -> str:
+            signal.raise_signal(signal.SIGINT)
+            return ""
+
+        monkeypatch.setattr("starlette_flask.__main__.getpass", interrupted)
+        assert main(["inspect", "--ask-key", "x"]) == 130
+
+    def test_the_end_of_input_instead_of_a_key_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("starlette_flask.__main__.getpass", lambda _: input())
+        assert call("inspect", "--ask-key", "x").code == 2
+
+
+def check_bearing(result: Result) -> None:
+    assert result.code in (0, 1, 2)
+    assert result.out.replace("\n", "").isprintable()
+    assert (result.code == 2) == bool(result.err)
+
+
+class TestHostileInput:
+    """Whatever is given, there is a report or one line that says what is wrong."""
+
+    SPECIAL = st.sampled_from(["session=", "Cookie: ", "Set-Cookie: ", ".", ";", "=", '"', "%", "eyJ", ".eJ", "null"])
+
+    @given(parts=st.lists(SPECIAL | st.text(max_size=20), max_size=8))
+    @example(parts=["a=", "\ud800"])
+    @settings(deadline=None)
+    def test_text_to_inspect(self, parts: list[str]) -> None:
+        for argv in (("inspect",), ("inspect", "--json")):
+            check_bearing(call(*argv, "--", "".join(parts), SECRET_KEY=KEY))
+
+    @given(text=st.binary(max_size=100))
+    @settings(deadline=None)
+    def test_bytes_to_inspect(self, text: bytes) -> None:
+        check_bearing(call("inspect", stdin=text, SECRET_KEY=KEY))
+        check_bearing(call("inspect", signed(base64_encode(text)), SECRET_KEY=KEY))
+        check_bearing(call("inspect", signed(b"." + base64_encode(zlib.compress(text)))))
+
+    @given(data=st.data(), content=st.dictionaries(st.text(max_size=5), st.text() | st.integers(), max_size=3))
+    @settings(deadline=None)
+    def test_a_cookie_with_one_byte_changed_never_opens_as_something_else(
+        self, data: st.DataObject, content: dict[str, Any]
+    ) -> None:
+        cookie = call("sign", json.dumps(content), SECRET_KEY=KEY).out.strip()
+        at = data.draw(st.integers(0, len(cookie) - 1))
+        other = data.draw(st.characters(max_codepoint=255))
+        text = cookie[:at] + other + cookie[at + 1 :]
+        result = call("inspect", "--json", "--", text, SECRET_KEY=KEY)
+        check_bearing(result)
+        if result.code == 0:  # base64 has spare bits at its end, and blanks around a value are no part of it
+            assert result.report["content"] == json.loads(json.dumps(content))
+
+    @given(
+        text=st.text(max_size=30)
+        | st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(st.sampled_from([" t", " b", " m", " u", " d", " di", "a"]), inner, max_size=2)
+            ),
+        ).map(json.dumps)
+    )
+    @settings(deadline=None)
+    def test_text_to_sign(self, text: str) -> None:
+        for argv in (("sign",), ("sign", "--tagged", "--permanent")):
+            check_bearing(result := call(*argv, "--", text, SECRET_KEY=KEY))
+            if result.code == 0:
+                assert inspect(result.out.strip(), SECRET_KEY=KEY)["opens"] is True
