@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypedDict, cast
@@ -74,17 +75,19 @@ def flask_settings(flask_app: Any, overrides: Settings) -> Settings:
             stacklevel=4,
         )
 
-    settings: dict[str, Any] = {
-        setting: _ask(interface, method, flask_app)
-        for setting, method in _ASKED.items()
-        if setting not in overrides and hasattr(interface, method)
-    }
+    # Flask asks within a request, so where `current_app` is known; Quart's context is none to enter from here.
+    with flask_app.app_context() if _is_flask(flask_app) else nullcontext():
+        settings: dict[str, Any] = {
+            setting: _ask(interface, method, flask_app)
+            for setting, method in _ASKED.items()
+            if setting not in overrides and hasattr(interface, method)
+        }
+        settings.update(_signing(interface, flask_app))
     settings["domain"] = settings.get("domain") or None  # Flask before 2.3 had False
     config = flask_app.config
     settings["refresh_each_request"] = config["SESSION_REFRESH_EACH_REQUEST"]
     settings["max_cookie_size"] = config.get("MAX_COOKIE_SIZE", 4093)
     settings["permanent_session_lifetime"] = flask_app.permanent_session_lifetime
-    settings.update(_signing(interface, flask_app))
     settings.update(overrides)
     return cast("Settings", settings)
 
@@ -122,7 +125,7 @@ def _serializer(serializer: Any, flask_app: Any) -> Any:
     There, Flask's tagged JSON goes through ``app.json`` (``flask.json.dumps``). Quart's does not: its tags are
     Flask's and look for a Flask application, so keys stay in their order.
     """
-    is_flask = any(_is_framework(base) and base.__name__ == "Flask" for base in type(flask_app).__mro__)
+    is_flask = _is_flask(flask_app)
     if not (_is_framework(serializer.dumps) and _is_framework(serializer.loads)):
         return _InAppContext(serializer, flask_app) if is_flask else serializer
     if not is_flask:
@@ -173,6 +176,10 @@ def _is_default(serializer: Any, provider: Any) -> bool:
         and provider.sort_keys is True
         and provider.ensure_ascii is True
     )
+
+
+def _is_flask(app: Any) -> bool:
+    return any(_is_framework(base) and base.__name__ == "Flask" for base in type(app).__mro__)
 
 
 def _is_framework(thing: Any) -> bool:

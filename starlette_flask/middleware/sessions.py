@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import marshal
 import re
+import sys
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
@@ -24,7 +25,9 @@ from ..session import Session
 from ..tagged_json import is_dict
 from .flask_settings import Settings, flask_settings
 
-if TYPE_CHECKING:
+if sys.version_info >= (3, 11):
+    from typing import Self, Unpack
+elif TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 logger = logging.getLogger("starlette_flask")

@@ -1,0 +1,23 @@
+"""The hypothesis profile ``conformance``: many more examples, and how much was compared at the end."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from hypothesis import settings
+
+from .harness import compared
+
+CONFORMANCE = os.environ.get("HYPOTHESIS_PROFILE") == "conformance"
+
+settings.register_profile("conformance", max_examples=3_000)
+if CONFORMANCE:
+    settings.load_profile("conformance")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if CONFORMANCE:
+        terminalreporter.section("compared with Flask, each different thing counted once")
+        for kind, things in sorted(compared.items()):
+            terminalreporter.write_line(f"{len(things):>9,} {kind}")

@@ -1,0 +1,596 @@
+"""``from_flask``: what an application customised is honoured or refused, never ignored in silence."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import flask
+import flask.json.tag
+import pytest
+import quart.sessions
+from fastapi import FastAPI
+from fastapi import Request as FastAPIRequest
+from flask.json.provider import DefaultJSONProvider
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface, SessionMixin
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer
+from quart import Quart
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from starlette_flask import SessionMiddleware
+
+from .harness import FLASK, NOW, Operation, Pair, Request, drive, frozen, make_flask
+from .strategies import Cookie, Item, Value
+from .test_requests import DELETE, WRITE, same_answer
+
+
+async def nothing(scope: Any, receive: Any, send: Any) -> None:
+    """The ASGI application of middlewares that are only built."""
+
+
+class Complex(flask.json.tag.JSONTag):
+    """A tag of an application's own."""
+
+    __slots__ = ()
+    key = " c"
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, complex)
+
+    def to_json(self, value: Any) -> Any:
+        return [value.real, value.imag]
+
+    def to_python(self, value: Any) -> Any:
+        return complex(*value)
+
+
+def tagged(*tags: type[flask.json.tag.JSONTag], **register: Any) -> flask.json.tag.TaggedJSONSerializer:
+    serializer = flask.json.tag.TaggedJSONSerializer()
+    for tag in tags:
+        serializer.register(tag, **register)
+    return serializer
+
+
+class WithoutTuples(flask.json.tag.TaggedJSONSerializer):
+    default_tags = [  # noqa: RUF012
+        tag for tag in flask.json.tag.TaggedJSONSerializer.default_tags if tag is not flask.json.tag.TagTuple
+    ]
+
+
+class Shout(flask.json.tag.TaggedJSONSerializer):
+    """Tags in its own way."""
+
+    def tag(self, value: Any) -> Any:
+        return super().tag(value.upper() if isinstance(value, str) else value)
+
+
+class Reversed(flask.json.tag.TaggedJSONSerializer):
+    """Writes in its own way, with ``app.json`` nevertheless."""
+
+    def dumps(self, value: Any) -> str:
+        return super().dumps(value)[::-1]
+
+    def loads(self, value: str) -> Any:
+        return super().loads(value[::-1])
+
+
+class NeedsApp:
+    """No tags, and nothing without the application."""
+
+    def dumps(self, value: Any) -> str:
+        return flask.current_app.name + json.dumps(value)
+
+    def loads(self, value: str) -> Any:
+        return json.loads(value.removeprefix(flask.current_app.name))
+
+
+class Sets(DefaultJSONProvider):
+    """JSON of an application's own."""
+
+    sort_keys = False
+
+    @staticmethod
+    def default(value: Any) -> Any:
+        return sorted(value) if isinstance(value, set) else DefaultJSONProvider.default(value)
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        return super().loads(s, parse_float=Decimal, **kwargs)
+
+
+def sets_to_lists(value: Any) -> Any:
+    return sorted(value)
+
+
+class Named(SecureCookieSessionInterface):
+    """Says itself what the cookie is like."""
+
+    def get_cookie_name(self, app: flask.Flask) -> str:
+        return f"{app.name}_session"
+
+    def get_cookie_domain(self, app: flask.Flask) -> str | None:
+        return ".example.com:80"
+
+    def get_cookie_path(self, app: flask.Flask) -> str:
+        return "/deep/"
+
+    def get_cookie_httponly(self, app: flask.Flask) -> bool:
+        return False
+
+    def get_cookie_secure(self, app: flask.Flask) -> bool:
+        return True
+
+    def get_cookie_samesite(self, app: flask.Flask) -> str | None:
+        return "sTRICT"
+
+    def get_cookie_partitioned(self, app: flask.Flask) -> bool:
+        return True
+
+
+class Signing(SecureCookieSessionInterface):
+    """Makes its codec itself, of the usual class."""
+
+    def get_signing_serializer(self, app: flask.Flask) -> URLSafeTimedSerializer | None:
+        kwargs = {"key_derivation": "concat", "digest_method": hashlib.sha512}
+        return URLSafeTimedSerializer([b"old", b"new"], b"salt", json, signer_kwargs=kwargs)
+
+
+class ShortLived(flask.Flask):
+    permanent_session_lifetime = timedelta(seconds=90.5)  # type: ignore[assignment]
+
+
+def with_interface(**attributes: Any) -> flask.Flask:
+    return make_flask(interface=attributes)
+
+
+def with_class(interface: type[SessionInterface]) -> flask.Flask:
+    app = make_flask()
+    app.session_interface = interface()
+    return app
+
+
+def with_json(**attributes: Any) -> flask.Flask:
+    app = make_flask()
+    for name, value in attributes.items():
+        setattr(app.json, name, value)
+    return app
+
+
+def with_provider(provider: type[DefaultJSONProvider], **interface: Any) -> flask.Flask:
+    app = make_flask(interface=interface)
+    app.json = provider(app)
+    return app
+
+
+def short_lived() -> flask.Flask:
+    app = ShortLived("short", static_folder=None)
+    app.secret_key = "k"
+    return app
+
+
+CUSTOMISED: dict[str, Callable[[], flask.Flask]] = {
+    "salt": lambda: with_interface(salt="another"),
+    "salt of bytes": lambda: with_interface(salt=b"\xff"),
+    "digest": lambda: with_interface(digest_method=hashlib.sha256),
+    "digest and derivation": lambda: with_interface(digest_method=hashlib.sha3_512, key_derivation="django-concat"),
+    "no derivation": lambda: with_interface(key_derivation="none"),
+    "cookie methods": lambda: with_class(Named),
+    "get_signing_serializer": lambda: with_class(Signing),
+    "a tag": lambda: with_interface(serializer=tagged(Complex)),
+    "a tag before the others": lambda: with_interface(serializer=tagged(Complex, index=0)),
+    "other default tags": lambda: with_interface(serializer=WithoutTuples()),
+    "a method tag": lambda: with_interface(serializer=Shout()),
+    "methods dumps and loads": lambda: with_interface(serializer=Reversed()),
+    "serializer json": lambda: with_interface(serializer=json),
+    "serializer that needs the app": lambda: with_interface(serializer=NeedsApp()),
+    "keys in their order": lambda: with_json(sort_keys=False),
+    "not only ASCII": lambda: with_json(ensure_ascii=False),
+    "default of JSON": lambda: with_json(default=sets_to_lists),
+    "a JSON provider": lambda: with_provider(Sets),
+    "a JSON provider and a tag": lambda: with_provider(Sets, serializer=tagged(Complex)),
+    "lifetime": short_lived,
+}
+MAPPINGS: list[dict[str, Any]] = [
+    {"b": "ü", "a": (1, [b"x"]), "_permanent": True},
+    {"b": "ü", "a": 1.5},
+    {"b": {2: 1, 1: 2}, " c": [1, 2]},
+    {" c": [1, 2]},
+    {"z": 1 + 2j},
+    {"z": {3, 1, 2}},
+    {"z": {3, 1, 2}, "a": Item()},
+    {"z": [(1j,), {"b": 1, "a": 2}]},
+    {"long": "text " * 50},
+]
+
+
+class TestHonoured:
+    """An application's own ways give the same requests the same answers."""
+
+    @pytest.mark.parametrize("make", CUSTOMISED.values(), ids=CUSTOMISED)
+    def test_a_customised_app(self, make: Callable[[], flask.Flask]) -> None:
+        pair = Pair(app=make())
+        saved = 0
+        for mapping in MAPPINGS:
+            answer = same_answer(pair, Request((), (Operation("update", (mapping,)),)))
+            for field in answer.set_cookie:
+                saved += 1
+                kept = field.partition(b";")[0]
+                for operation in (Operation("dict"), Operation("session[key] =", ("b", 0))):
+                    assert same_answer(pair, Request((kept,), (operation,))).outcomes != ["{}"]
+                same_answer(pair, Request((kept,)), NOW + 90)
+                same_answer(pair, Request((kept,)), NOW + 91)
+        assert saved >= 4  # of mappings that the application can store
+        same_answer(pair, DELETE)
+
+    @pytest.mark.parametrize("make", CUSTOMISED.values(), ids=CUSTOMISED)
+    def test_it_has_bytes_of_its_own(self, make: Callable[[], flask.Flask]) -> None:
+        """Otherwise the test above would hold for a from_flask that looks at nothing."""
+        standard, customised = Pair({"SECRET_KEY": make().secret_key}), Pair(app=make())
+        with frozen():
+            answers = [
+                [pair.ask_ours(Request((), (Operation("update", (mapping,)),))) for mapping in MAPPINGS]
+                for pair in (standard, customised)
+            ]
+        assert answers[0] != answers[1]
+
+    def test_a_tag_that_is_registered_later(self) -> None:
+        serializer = tagged(Complex)
+        pair = Pair(interface={"serializer": serializer})
+
+        class Range(Complex):
+            key = " r"
+
+            def check(self, value: Any) -> bool:
+                return isinstance(value, range)
+
+            def to_json(self, value: Any) -> Any:
+                return [value.start, value.stop]
+
+            def to_python(self, value: Any) -> Any:
+                return range(*value)
+
+        serializer.register(Range)
+        answer = same_answer(pair, Request((), (Operation("session[key] =", ("a", range(1, 2))),)))
+        kept = answer.set_cookie[0].partition(b";")[0]
+        assert same_answer(pair, Request((kept,), (Operation("get", ("a",)),))).outcomes == ["range(1, 2)"]
+
+    @pytest.mark.skipif(FLASK >= (2, 3), reason="Flask before 2.3 says False where there is no domain")
+    def test_no_domain(self) -> None:
+        assert b"Domain" not in same_answer(Pair(), WRITE).set_cookie[0]
+
+
+class OwnSession(SecureCookieSession):
+    """A session class of an application's own."""
+
+
+class OwnSerializer(URLSafeTimedSerializer):
+    """Signs in a way of its own."""
+
+
+class OwnSigner(TimestampSigner):
+    """Dates in a way of its own."""
+
+
+class ServerSide(SessionInterface):
+    """Keeps sessions elsewhere, as Flask-Session does."""
+
+    def open_session(self, app: flask.Flask, request: flask.Request) -> SessionMixin:
+        return OwnSession()
+
+    def save_session(self, app: flask.Flask, session: SessionMixin, response: flask.Response) -> None:
+        """Put it there."""
+
+
+def own(method: str) -> type[SecureCookieSessionInterface]:
+    """Return an interface with a method of its own, which does what it did."""
+
+    def call(self: Any, *args: Any) -> Any:
+        return getattr(SecureCookieSessionInterface, method)(self, *args)
+
+    return type("OwnInterface", (SecureCookieSessionInterface,), {method: call})
+
+
+def signs_with(make: Callable[..., Any], **kwargs: Any) -> type[SecureCookieSessionInterface]:
+    def call(self: Any, app: flask.Flask) -> Any:
+        return make(app.secret_key, **kwargs)
+
+    return type("OwnInterface", (SecureCookieSessionInterface,), {"get_signing_serializer": call})
+
+
+def asks_request(method: str) -> type[SecureCookieSessionInterface]:
+    def call(self: Any, app: flask.Flask) -> Any:
+        return flask.request.is_secure
+
+    return type("OwnInterface", (SecureCookieSessionInterface,), {method: call})
+
+
+class TestRefused:
+    """What cannot be followed is an error when the middleware is built, and says what it is."""
+
+    @pytest.mark.parametrize("method", ["open_session", "save_session", "should_set_cookie", "get_expiration_time"])
+    def test_a_rule_of_its_own_about_single_requests(self, method: str) -> None:
+        with pytest.raises(TypeError, match=rf"OwnInterface\.{method} "):
+            Pair(app=with_class(own(method)))
+        with pytest.raises(TypeError, match=rf"SecureCookieSessionInterface\.{method} "):
+            Pair(interface={method: lambda *args: True})
+
+    def test_sessions_that_are_kept_elsewhere(self) -> None:
+        with pytest.raises(TypeError, match=r"ServerSide\.open_session"):
+            Pair(app=with_class(ServerSide))
+
+    @pytest.mark.parametrize(
+        "interface", [signs_with(OwnSerializer), signs_with(URLSafeTimedSerializer, signer=OwnSigner)]
+    )
+    def test_a_signature_of_its_own(self, interface: type[SecureCookieSessionInterface]) -> None:
+        # OPEN: fallback_signers and serializer_kwargs of the codec are left out in silence.
+        with pytest.raises(TypeError, match=r"OwnInterface\.get_signing_serializer"):
+            Pair(app=with_class(interface))
+
+    @pytest.mark.parametrize("method", ["get_cookie_secure", "get_cookie_domain", "get_cookie_name"])
+    def test_a_setting_that_depends_on_the_request(self, method: str) -> None:
+        app = with_class(asks_request(method))
+        with pytest.raises(TypeError, match=rf"OwnInterface\.{method} needs a request"):
+            Pair(app=app)
+        overrides = {
+            "get_cookie_secure": {"https_only": True},
+            "get_cookie_domain": {"domain": None},
+            "get_cookie_name": {"session_cookie": "s"},
+        }
+        SessionMiddleware.from_flask(nothing, app, **overrides[method])
+
+    @pytest.mark.parametrize("key", [None, "", b""])
+    def test_no_secret_key(self, key: Any) -> None:
+        with pytest.raises(ValueError, match="SECRET_KEY"):
+            Pair({"SECRET_KEY": key})
+
+    def test_a_session_class_of_its_own_is_warned_about(self) -> None:
+        app = with_interface(session_class=OwnSession)
+        with pytest.warns(UserWarning, match="OwnSession"):
+            SessionMiddleware.from_flask(nothing, app)
+        same_answer(Pair(app=app), WRITE)
+
+    def test_it_is_refused_before_anything_is_served(self) -> None:
+        app = Starlette(middleware=[Middleware(SessionMiddleware.from_flask, flask_app=with_class(ServerSide))])
+        with pytest.raises(TypeError, match="ServerSide"):
+            app.build_middleware_stack()
+
+
+class TestReadWhenBuilt:
+    """The settings are those of the moment at which the middleware is built."""
+
+    def test_a_later_change_of_the_app_changes_nothing(self) -> None:
+        pair = Pair({"SECRET_KEY": "before"})
+        with frozen():
+            before = pair.ask_ours(WRITE)
+            assert before == pair.ask_flask(WRITE)
+            pair.flask.config.update(SECRET_KEY="after", SESSION_COOKIE_NAME="other", SESSION_COOKIE_SECURE=True)
+            assert pair.ask_ours(WRITE) == before != pair.ask_flask(WRITE)
+            assert Pair(app=with_config_of(pair.flask)).ask_ours(WRITE) == pair.ask_flask(WRITE)
+
+    def test_with_add_middleware_it_is_built_at_the_first_request(self) -> None:
+        flask_app = make_flask()
+        app = Starlette(routes=[Route("/", write)])
+        app.add_middleware(SessionMiddleware.from_flask, flask_app=flask_app)
+        flask_app.config["SESSION_COOKIE_NAME"] = "set_later"
+        with TestClient(app) as client:
+            assert "set_later" in client.get("/").cookies
+
+
+def with_config_of(app: flask.Flask) -> flask.Flask:
+    return make_flask(app.config)
+
+
+OVERRIDES: dict[str, tuple[Any, bytes]] = {
+    "session_cookie": ("other", b"other="),
+    "max_age": (60, b"; Max-Age=60"),
+    "path": ("/deep", b"; Path=/deep"),
+    "same_site": ("strict", b"; SameSite=Strict"),
+    "https_only": (True, b"; Secure"),
+    "domain": ("example.com", b"; Domain=example.com"),
+    "permanent_session_lifetime": (60, b"; Expires=Tue, 14 Nov 2023 22:14:20 GMT"),
+}
+
+
+class TestOverrides:
+    """Settings that are given to from_flask count instead of the application's."""
+
+    @pytest.mark.parametrize("setting", OVERRIDES)
+    def test_a_setting(self, setting: str) -> None:
+        value, text = OVERRIDES[setting]
+        permanent = Request((), (Operation("permanent =", (True,)),))
+        with frozen():
+            assert text not in Pair().ask_ours(permanent).set_cookie[0]
+            assert text in Pair(**{setting: value}).ask_ours(permanent).set_cookie[0]
+
+    def test_httponly(self) -> None:
+        assert b"HttpOnly" not in Pair(httponly=False).ask_ours(WRITE).set_cookie[0]
+
+    @pytest.mark.parametrize("setting", ["secret_key", "salt"])
+    def test_what_signs(self, setting: str) -> None:
+        pair = Pair(**{setting: "another"})
+        with frozen():
+            assert pair.ask_ours(WRITE) != pair.ask_flask(WRITE)
+
+    def test_refreshing_and_size(self) -> None:
+        pair = Pair(refresh_each_request=False, max_cookie_size=10)
+        with frozen():
+            cookie = Cookie(Value({"_permanent": True})).render(pair, NOW, None)
+            assert cookie is not None
+            assert pair.ask_flask(Request((cookie,))).set_cookie
+            assert not pair.ask_ours(Request((cookie,))).set_cookie
+            assert pair.ask_ours(WRITE).warned
+
+    def test_a_setting_that_there_is_not(self) -> None:
+        with pytest.raises(TypeError, match="cookie_name"):
+            Pair(cookie_name="s")
+
+
+def make_quart(**config: Any) -> Quart:
+    app = Quart("quart_app", static_folder=None)
+    app.config.update({"SECRET_KEY": "a secret key", **config})
+
+    @app.get("/write")
+    async def write() -> str:
+        quart.session["b"] = (1, "ü")
+        quart.session["a"] = {"z": b"x", "y": None}
+        quart.session.permanent = True
+        return "ok"
+
+    @app.get("/read")
+    async def read() -> str:
+        return repr(dict(quart.session))
+
+    @app.get("/clear")
+    async def clear() -> str:
+        quart.session.clear()
+        return "ok"
+
+    return app
+
+
+async def like_quart(scope: Any, receive: Any, send: Any) -> None:
+    """Do what the routes of the Quart application do."""
+    session, body = scope["session"], b"ok"
+    if scope["path"] == "/write":
+        session["b"] = (1, "ü")
+        session["a"] = {"z": b"x", "y": None}
+        session.permanent = True
+    elif scope["path"] == "/read":
+        body = repr(dict(session)).encode()
+    else:
+        session.clear()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+
+def ask_quart(app: Quart, path: str, cookie: str | None) -> tuple[list[str], str]:
+    async def ask() -> tuple[list[str], str]:
+        client = app.test_client(use_cookies=False)
+        response = await client.get(path, headers={"Cookie": cookie} if cookie else {})
+        return response.headers.getlist("Set-Cookie"), await response.get_data(as_text=True)
+
+    return asyncio.run(ask())
+
+
+def ask_ours(middleware: SessionMiddleware, path: str, cookie: str | None) -> tuple[list[str], str]:
+    messages: list[Any] = []
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    async def receive() -> Any:
+        raise AssertionError("nobody asks for the body")
+
+    headers = [(b"cookie", cookie.encode())] if cookie else []
+    drive(middleware({"type": "http", "path": path, "headers": headers}, receive, send))
+    fields = [value.decode() for name, value in messages[0]["headers"] if name == b"set-cookie"]
+    return fields, messages[1]["body"].decode()
+
+
+class TestQuart:
+    """A Quart application's cookies are read and written as it does, with its keys in the order they were set."""
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            {},
+            {"SESSION_COOKIE_NAME": "q", "SESSION_COOKIE_PATH": "/a b", "SESSION_COOKIE_DOMAIN": ".example.com"},
+            {"SESSION_COOKIE_SECURE": True, "SESSION_COOKIE_SAMESITE": "strict", "SESSION_COOKIE_HTTPONLY": False},
+            {"PERMANENT_SESSION_LIFETIME": 60, "SESSION_REFRESH_EACH_REQUEST": False},
+            {"SECRET_KEY": b"\xff\x00"},
+        ],
+    )
+    def test_the_same_cookies(self, config: dict[str, Any]) -> None:
+        app = make_quart(**config)
+        middleware = SessionMiddleware.from_flask(like_quart, app)
+        with frozen():
+            written, _ = theirs = ask_quart(app, "/write", None)
+            assert ask_ours(middleware, "/write", None) == theirs
+            assert len(written) == 1
+            cookie = written[0].partition(";")[0]
+            for path in ("/read", "/write", "/clear"):
+                assert ask_ours(middleware, path, cookie) == ask_quart(app, path, cookie)
+            assert "'z': b'x'" in ask_ours(middleware, "/read", cookie)[1]
+
+    @pytest.mark.parametrize("serializer", [json, tagged(Complex), Reversed()])
+    def test_a_serializer_of_its_own(self, serializer: Any) -> None:
+        app = make_quart()
+        app.session_interface = quart.sessions.SecureCookieSessionInterface()  # all applications share the default one
+        app.session_interface.serializer = serializer  # type: ignore[attr-defined]
+        signing = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
+        middleware = SessionMiddleware.from_flask(complex_or_not, app)
+        with frozen():
+            expected = signing.dumps({"b": 1, "a": [1]})
+            assert ask_ours(middleware, "/", None)[0][0].startswith(f"session={expected};")
+            assert ask_ours(middleware, "/", f"session={expected}") == ([], "{'b': 1, 'a': [1]}")
+
+    def test_a_rule_of_its_own_is_refused(self) -> None:
+        class OwnInterface(quart.sessions.SecureCookieSessionInterface):
+            def should_set_cookie(self, app: Quart, session: SessionMixin) -> bool:
+                return True
+
+        app = make_quart()
+        app.session_interface = OwnInterface()
+        with pytest.raises(TypeError, match=r"OwnInterface\.should_set_cookie"):
+            SessionMiddleware.from_flask(like_quart, app)
+
+    def test_no_secret_key(self) -> None:
+        with pytest.raises(ValueError, match="SECRET_KEY"):
+            SessionMiddleware.from_flask(like_quart, make_quart(SECRET_KEY=None))
+
+
+async def complex_or_not(scope: Any, receive: Any, send: Any) -> None:
+    """Write to an empty session, show another."""
+    body = repr(dict(scope["session"])).encode()
+    if not scope["session"]:
+        scope["session"].update(b=1, a=[1])
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def write(request: StarletteRequest) -> PlainTextResponse:
+    request.session["a"] = 1
+    return PlainTextResponse("ok")
+
+
+class TestAddMiddleware:
+    """``add_middleware(SessionMiddleware.from_flask, flask_app=...)`` is all that an application needs."""
+
+    def expected(self, flask_app: flask.Flask) -> bytes:
+        return Pair(app=flask_app).ask_flask(WRITE).set_cookie[0]
+
+    def test_starlette(self) -> None:
+        flask_app = make_flask({"SESSION_COOKIE_NAME": "shared", "SESSION_COOKIE_SAMESITE": "lax"})
+        app = Starlette(routes=[Route("/", write)])
+        app.add_middleware(SessionMiddleware.from_flask, flask_app=flask_app)
+        with frozen(), TestClient(app) as client:
+            assert client.get("/").headers["set-cookie"].encode() == self.expected(flask_app)
+
+    def test_starlette_with_a_list_of_middleware(self) -> None:
+        flask_app = make_flask()
+        middleware = [Middleware(SessionMiddleware.from_flask, flask_app=flask_app, https_only=True)]
+        app = Starlette(routes=[Route("/", write)], middleware=middleware)
+        with frozen(), TestClient(app) as client:
+            assert "; Secure" in client.get("/").headers["set-cookie"]
+
+    def test_fastapi(self) -> None:
+        flask_app = make_flask({"SESSION_COOKIE_NAME": "shared"})
+        app = FastAPI()
+        app.add_middleware(SessionMiddleware.from_flask, flask_app=flask_app)
+
+        @app.get("/")
+        async def index(request: FastAPIRequest) -> str:
+            request.session["a"] = 1
+            return "ok"
+
+        with frozen(), TestClient(app) as client:
+            assert client.get("/").headers["set-cookie"].encode() == self.expected(flask_app)
