@@ -49,7 +49,15 @@ def read_cookie(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | 
     at = field.find(name)
     if at < 0:
         return None
-    return _scan(field, name) if _QUOTE in field else _find(field, name, at)
+    if _QUOTE in field:
+        return _scan(field, name)
+    start = at + len(name)
+    if field[at - 2 : at] == b"; " and field[start : start + 1] == b"=":  # as browsers write it
+        end = field.find(b";", start)
+        value = field[start + 1 : end if end > 0 else None]
+        if _BLANK not in value and _TAB not in value:
+            return value
+    return _find(field, name, at)
 
 
 def _find(field: bytes, name: bytes, at: int) -> bytes | None:

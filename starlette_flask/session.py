@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from typing import Any, cast
 
 #: The types of values that cannot change in place, when the type is exactly this.
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+
+# Past the tracking; a module's name is found faster than super() makes its object.
+_dict: Any = dict
+_get: Callable[[dict[str, Any], str], Any] = _dict.get
+_items: Callable[[dict[str, Any]], ItemsView[str, Any]] = _dict.items
+_values: Callable[[dict[str, Any]], ValuesView[Any]] = _dict.values
 
 
 class Session(dict[str, Any]):
@@ -86,18 +92,18 @@ class Session(dict[str, Any]):
     # For the middleware, which looks past the tracking.
 
     def _content(self) -> dict[str, Any]:
-        return dict(super().items())
+        return dict(_items(self))
 
     def _replace(self, content: dict[str, Any]) -> None:
         super().clear()
         super().update(content)
 
     def _is_permanent(self) -> bool:
-        return bool(super().get("_permanent"))
+        return bool(_get(self, "_permanent"))
 
     def _has_nested(self) -> bool:
         """Say whether a value may have changed in place: free of charge where there are none but scalars."""
-        return not _SCALARS.issuperset(map(type, super().values()))
+        return not _SCALARS.issuperset(map(type, _values(self)))
 
     # Reading. `__iter__` being a method of ours makes `dict(session)` and `{**session}` go through `keys`.
 

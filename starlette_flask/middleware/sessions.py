@@ -7,7 +7,7 @@ import marshal
 import re
 import sys
 from base64 import b64decode
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import timedelta
 from enum import Enum
@@ -18,7 +18,7 @@ from warnings import warn
 
 from itsdangerous import BadData, BadPayload, BadSignature, TimestampSigner
 
-from ..asgi import ASGIApp, Message, Scope
+from ..asgi import ASGIApp, Message, Scope, Send
 from ..codec import SessionCodec
 from ..cookies import CookieWriter, is_cookie_value, parse_set_cookie, read_cookie
 from ..session import Session
@@ -164,19 +164,25 @@ class SessionMiddleware:
         session = self._open(scope)
         scope["session"] = session
         started = False
+        server_send: Send = send
 
-        async def send_with_session(message: Message) -> None:
+        # Not async itself: it hands on what the server's own send returns, and saves a coroutine per message.
+        def send_with_session(message: Message) -> Awaitable[None]:
             nonlocal started
             if not started and message["type"] in _STARTS:
                 started = True
                 if session.accessed or session._refreshes or session._modified or scope.get("session") is not session:
                     message = self._save(scope, session, message)
-            await send(message)
+            return server_send(message)
 
         try:
             await self.app(scope, receive, send_with_session)
         finally:
-            if started and (session.accessed or scope.get("session") is not session):
+            if started and (
+                session._unsaved
+                or (session.accessed and session._snapshot != b"")
+                or scope.get("session") is not session
+            ):
                 self._report_late_changes(scope, session)
 
     def _is_shared(self, outer: object) -> bool:
@@ -189,28 +195,34 @@ class SessionMiddleware:
     def _open(self, scope: Scope) -> Session:
         """Return the session that the request brings, an empty one where it brings none that opens."""
         headers: Any = scope.get("headers", ())
-        if not isinstance(headers, list):  # perhaps readable only once, and the application is to read it, too
+        readable_again = isinstance(headers, list)
+        if not readable_again:  # the application is to read them, too
             headers = scope["headers"] = list(headers)
-        value = read_cookie(cast("list[tuple[bytes, bytes]]", headers), self._cookie.name)
-        if not value:
-            session = Session()
-        else:
-            try:
-                content, serialized, _ = self._codec.open(value, self._opens_for, self._leeway)
-                if not is_dict(content):  # Flask answers such a request with 500
-                    raise BadPayload("The payload is not an object")
-                session = Session(content)
-                session._new = False
-                session._saved = serialized
-                session._refreshes = self._refresh and bool(content.get("_permanent"))
-            except BadData as error:
-                session = self._open_starlette(value, error)
+        value = read_cookie(headers, self._cookie.name)
+        session = Session() if not value else self._load(value)
         session._owner = self
         return session
 
-    def _open_starlette(self, value: bytes, error: BadData) -> Session:
+    def _load(self, value: bytes) -> Session:
+        """Return the session that a cookie's value holds, an empty one where it does not open."""
+        try:
+            opened = self._codec.open(value, self._opens_for, self._leeway)
+        except BadData as error:
+            return self._load_starlette(value, error)
+        if opened is None:
+            return self._load_starlette(value, None)
+        content, serialized, _ = opened
+        if not is_dict(content):  # Flask answers such a request with 500
+            return self._load_starlette(value, BadPayload("The payload is not an object"))
+        session = Session(content)
+        session._new = False
+        session._saved = serialized
+        session._refreshes = self._refresh and bool(content.get("_permanent"))
+        return session
+
+    def _load_starlette(self, value: bytes, error: BadData | None) -> Session:
         """Return the session of a cookie in Starlette's format, modified so that it is rewritten, or an empty one."""
-        if self._starlette is not None and isinstance(error, BadSignature):
+        if self._starlette is not None and not isinstance(error, BadPayload):
             try:
                 text, signed_at = self._starlette.unsign(value, return_timestamp=True)
                 data = json_loads(b64decode(text))
@@ -225,8 +237,9 @@ class SessionMiddleware:
         if not logger.isEnabledFor(logging.DEBUG):
             return Session()
         # Not the error's text: it quotes parts of the value.
-        cause = getattr(error, "original_error", None)
-        reason = type(error).__name__ if cause is None else f"{type(error).__name__} from {type(cause).__name__}"
+        reason = "BadSignature" if error is None else type(error).__name__
+        if (cause := getattr(error, "original_error", None)) is not None:
+            reason += f" from {type(cause).__name__}"
         logger.debug("Cookie %r did not open, the session is empty: %s", self._cookie.name.decode(), reason)
         return Session()
 
@@ -373,8 +386,6 @@ class SessionMiddleware:
         """Warn of what was changed after the session had been saved, or with no response to save it in."""
         current = scope.get("session")
         if current is session or _saves_itself(current):
-            if not session._unsaved and session._snapshot == b"":  # read, and nothing in it can change in place
-                return
             content = session._content()
             if not session._unsaved and session._snapshot == self._picture(content):
                 return

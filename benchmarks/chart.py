@@ -1,0 +1,154 @@
+"""Make the README's table and chart of what pytest-benchmark saved.
+
+``nox -s benchmarks -- --benchmark-json=results.json``, then
+``python -m benchmarks.chart results.json --svg benchmarks.svg``, which prints the tables in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+from .compare import geometric_mean
+from .scenarios import FLASK, LITESTAR, MEANS, OURS, PUBLISHED, STARLETTE, STARSESSIONS
+
+PEERS = (OURS, STARLETTE, PUBLISHED, STARSESSIONS, LITESTAR, FLASK)
+#: Group -> competitor -> seconds.
+Times = dict[str, dict[str, float]]
+
+
+def read_results(results: Mapping[str, Any], test: str) -> Times:
+    """Return the medians of one benchmark function, less what each is over."""
+    found: dict[str, dict[str, tuple[float, str | None]]] = {}
+    for benchmark in results["benchmarks"]:
+        if benchmark["name"].startswith(f"{test}["):
+            info = benchmark["extra_info"]
+            found.setdefault(benchmark["group"], {})[info["name"]] = (benchmark["stats"]["median"], info["over"])
+    return {
+        group: {name: time - (row[over][0] if over else 0) for name, (time, over) in row.items()}
+        for group, row in found.items()
+    }
+
+
+def ratios(times: Times) -> dict[str, dict[str, float]]:
+    """Return row -> competitor -> how many times ours its overhead is, the means first."""
+    rows = {group: {name: row[name] / row[OURS] for name in PEERS} for group, row in times.items() if OURS in row}
+    means = {
+        f"geometric mean, {mean}": {name: geometric_mean([rows[row][name] for row in scenarios]) for name in PEERS}
+        for mean, scenarios in MEANS.items()
+    }
+    return {**means, **rows}
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table whose first column is text and whose others are figures."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def request_table(times: Times) -> str:
+    """Return the overhead per request of every competitor, as a multiple of ours, and ours in microseconds."""
+    rows = []
+    for name, row in ratios(times).items():
+        ours = f"{times[name][OURS] * 1e6:.1f} us" if name in times else ""
+        rows.append([name, ours, *(f"{row[peer]:.1f}" for peer in PEERS[1:])])
+    return markdown(["", OURS, *(f"{peer}, times ours" for peer in PEERS[1:])], rows)
+
+
+def codec_table(times: Times) -> str:
+    """Return the codec alone, as a multiple of the floor."""
+    names = list(dict.fromkeys(name for row in times.values() for name in row if name != "floor"))
+    rows = [
+        [group, f"{row['floor'] * 1e6:.1f} us", *(f"{row[n] / row['floor']:.2f}" if n in row else "" for n in names)]
+        for group, row in times.items()
+    ]
+    return markdown(["", "floor", *(f"{name}, times the floor" for name in names)], rows)
+
+
+def growth_table(times: Times) -> str:
+    """Return the overhead per request as it grows, in microseconds."""
+    names = (OURS, STARLETTE, PUBLISHED)
+    rows = [[group, *(f"{row[n] * 1e6:.1f}" if n in row else "" for n in names)] for group, row in times.items()]
+    return markdown(["us", *names], rows)
+
+
+STYLE = """
+text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1f2328 }
+.group { font-weight: 600 }
+.figure, .note { fill: #59636e; font-size: 12px }
+rect { fill: #afb8c1 }
+.ours { fill: #0969da }
+@media (prefers-color-scheme: dark) {
+  text { fill: #f0f6fc }
+  .figure, .note { fill: #9198a1 }
+  rect { fill: #57606a }
+  .ours { fill: #4493f8 }
+}
+"""
+LEFT, BAR, WIDTH, LONGEST = 170, 17, 760, 480
+
+
+def svg(times: Times, machine: str) -> str:
+    """Return a bar chart of the overheads as multiples of ours: the means, and the scenarios of the first of them."""
+    table = ratios(times)
+    shown = [name for name in table if name not in times or name in next(iter(MEANS.values()))]
+    scale = LONGEST / max(ratio for name in shown for ratio in table[name].values())
+    parts, y = [], 44
+    for name in shown:
+        parts.append(f'<text class="group" x="0" y="{y}">{escape(name)}</text>')
+        for peer, ratio in table[name].items():
+            y += BAR
+            parts.extend(_bar(y, peer, ratio, ratio * scale, times.get(name, {}).get(peer)))
+        y += 2 * BAR
+    title = "Overhead per request as a multiple of starlette-flask's; shorter is faster"
+    return "\n".join(
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 0 {WIDTH} {y + 14}" role="img">',
+            f"<title>{title}</title>\n<style>{STYLE}</style>",
+            f'<text class="group" x="0" y="18">{title}</text>',
+            *parts,
+            f'<text class="note" x="0" y="{y}">{escape(machine)}</text>\n</svg>\n',
+        )
+    )
+
+
+def _bar(y: int, peer: str, ratio: float, length: float, seconds: float | None) -> Iterator[str]:
+    figure = f"{ratio:.1f}" if seconds is None else f"{ratio:.1f} ({seconds * 1e6:.1f} us)"
+    kind = ' class="ours"' if peer == OURS else ""
+    yield f'<text x="{LEFT - 8}" y="{y}" text-anchor="end">{escape(peer)}</text>'
+    yield f'<rect{kind} x="{LEFT}" y="{y - 11}" width="{max(1, length):.1f}" height="13" rx="2"/>'
+    yield f'<text class="figure" x="{LEFT + max(1, length) + 6:.1f}" y="{y}">{figure}</text>'
+
+
+def describe(results: Mapping[str, Any]) -> str:
+    """Return where and when it was measured."""
+    machine = results["machine_info"]
+    processor = machine["cpu"].get("brand_raw", machine["machine"])
+    python = f"{machine['python_implementation']} {machine['python_version']}"
+    return f"{python} on {processor}, {results['datetime'][:10]}. Absolute times are of this one machine."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.chart", description=__doc__.partition("\n")[0])
+    parser.add_argument("results", type=Path, help="what --benchmark-json or --benchmark-save wrote")
+    parser.add_argument("--svg", type=Path, help="where to write the chart")
+    options = parser.parse_args()
+
+    results = json.loads(options.results.read_text())
+    requests, machine = read_results(results, "test_request"), describe(results)
+    print(machine, "", request_table(requests), sep="\n")
+    if codec := read_results(results, "test_codec"):
+        print("", codec_table(codec), sep="\n")
+    for test in ("test_other_cookies", "test_session_size", "test_fallback_keys"):
+        if growth := read_results(results, test):
+            print("", growth_table(growth), sep="\n")
+    if options.svg:
+        options.svg.write_text(svg(requests, machine), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Compare quickly, in one process, all competitors in turn: ``python -m benchmarks.compare [--only REGEX] [--all]``.
+
+A round lets every competitor serve requests for 2 ms, in changing order; of many rounds the lowest decile counts.
+What disturbs the machine for longer than a round slows all alike, and the ratios stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import repeat
+from math import exp, log
+from statistics import quantiles
+from time import perf_counter
+from typing import Any, TypeVar
+
+from .codecs import FLOOR, SESSIONS, codecs
+from .peers import PEER_NAMES, Call, peers, prepare
+from .scenarios import MEANS, OURS, PUBLISHED, SCENARIOS, STARLETTE, Scenario
+
+K = TypeVar("K", bound=Hashable)
+#: The targets: competitor -> the least geometric mean and the least of one scenario.
+TARGETS = {PUBLISHED: (4.5, 2.5), STARLETTE: (3.0, 1.6)}
+CODEC_TARGET = 1.6
+
+
+def interleave(calls: Mapping[K, Callable[[], Any]], seconds: float, burst: float = 0.002) -> dict[K, float]:
+    """Return the seconds that each call takes, measured in turn for ``seconds`` each, ``burst`` seconds at a time."""
+    counts = {key: max(1, int(burst / min(_time(call, 3) for _ in range(5)))) for key, call in calls.items()}
+    times: dict[K, list[float]] = {key: [] for key in calls}
+    order = list(calls)
+    for _ in range(max(20, int(seconds / burst))):
+        random.shuffle(order)
+        for key in order:
+            times[key].append(_time(calls[key], counts[key]))
+    return {key: quantiles(found, n=10)[0] for key, found in times.items()}
+
+
+def _time(call: Callable[[], Any], count: int) -> float:
+    start = perf_counter()
+    for _ in repeat(None, count):
+        call()
+    return (perf_counter() - start) / count
+
+
+def geometric_mean(ratios: list[float]) -> float:
+    """Return the geometric mean."""
+    return exp(sum(map(log, ratios)) / len(ratios))
+
+
+def overheads(names: Sequence[str], scenarios: Iterable[Scenario], seconds: float) -> dict[str, dict[str, float]]:
+    """Return scenario -> competitor -> seconds over the bare application."""
+    competitors = peers()
+    found: dict[str, dict[str, float]] = {}
+    for scenario in scenarios:
+        calls: dict[str, Call] = {}
+        for name in names:
+            calls[name], calls[competitors[name].over] = prepare(competitors[name], scenario)
+        times = interleave(calls, seconds)
+        found[scenario.name] = {name: times[name] - times[competitors[name].over] for name in names}
+    return found
+
+
+def print_table(table: Mapping[str, Mapping[str, float]]) -> None:
+    """Print the overheads, and how many times ours they are."""
+    names = list(next(iter(table.values())))
+    print("Overhead over the bare application, us, and in brackets how many times ours")
+    print(f"{'':24}", *(f"{name:>22}" for name in names))
+    for scenario, row in table.items():
+        cells = (f"{row[name] * 1e6:12.1f} ({row[name] / row[OURS]:5.2f}) " for name in names)
+        print(f"{scenario:24}", *(f"{cell:>22}" for cell in cells))
+
+
+def print_means(table: Mapping[str, Mapping[str, float]]) -> None:
+    """Print the geometric means, and whether the targets are reached."""
+    for mean, scenarios in MEANS.items():
+        if not table.keys() >= set(scenarios):
+            continue
+        for name, (least_mean, least) in TARGETS.items():
+            ratios = [table[scenario][name] / table[scenario][OURS] for scenario in scenarios]
+            reached = geometric_mean(ratios) >= least_mean and min(ratios) >= least
+            print(
+                f"{mean}, against {name:21} {geometric_mean(ratios):5.2f} (target {least_mean}),",
+                f"least {min(ratios):.2f} (target {least}): {'reached' if reached else 'MISSED'}",
+            )
+
+
+def compare_codecs(seconds: float) -> None:
+    """Print what loads and dumps take, and how many times the floor that is."""
+    print("\nThe codec alone, us, and in brackets how many times the floor")
+    for size, session in SESSIONS.items():
+        for direction, calls in codecs(session).items():
+            times = interleave(calls, seconds)
+            cells = (f"{name} {time * 1e6:.1f} ({time / times[FLOOR]:.2f})" for name, time in times.items())
+            verdict = "" if times[OURS] <= CODEC_TARGET * times[FLOOR] else f"  MISSED, target {CODEC_TARGET}"
+            print(f"  {size:10} {direction}: ", ", ".join(cells), verdict)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=0.2, help="for each competitor and scenario (0.2)")
+    parser.add_argument("--all", action="store_true", help="every peer, not only those that the targets name")
+    parser.add_argument("--only", default="", help="a regular expression for scenarios; then without the codec")
+    options = parser.parse_args()
+
+    scenarios = [scenario for scenario in SCENARIOS if re.search(options.only, scenario.name)]
+    table = overheads(PEER_NAMES if options.all else (OURS, *TARGETS), scenarios, options.seconds)
+    print_table(table)
+    print_means(table)
+    if not options.only:
+        compare_codecs(options.seconds)
+
+
+if __name__ == "__main__":
+    main()
