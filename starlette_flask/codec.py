@@ -249,11 +249,8 @@ class SessionCodec(URLSafeTimedSerializer):
             claimed = _unbase64(signature)
         except ValueError:
             return False
-        for inner, outer in self._begun:
-            inner, outer = inner.copy(), outer.copy()
-            inner.update(signed)
-            outer.update(inner.digest())
-            if hmac.compare_digest(outer.digest(), claimed):
+        for begun in self._begun:  # noqa: SIM110  # any() makes a generator: 0.3 us
+            if hmac.compare_digest(_finish_hmac(begun, signed), claimed):
                 return True
         return False
 

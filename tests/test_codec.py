@@ -432,6 +432,7 @@ class TestSigners:
         assert value.encode() == want_bytes(other.dumps(content))
         assert exact(codec.loads(value)) == exact(other.loads(value)) == exact(content)
         assert type(codec.serialize(content)) is bytes
+        assert exact(codec.deserialize(codec.serialize(content))) == exact(content)
 
     def test_a_serializer_may_raise_anything(self) -> None:
         class Failing:

@@ -34,7 +34,8 @@ READS: dict[str, Callable[[Any], Any]] = {
     "__contains__": lambda d: ("user" in d, "missing" in d, 5 in d),
     "__contains__ of what cannot be a key": lambda d: [] in d,
     "__len__": lambda d: (len(d), bool(d)),
-    "__iter__": list,
+    "__iter__": lambda d: [key for key in d],  # noqa: C416  # list() asks for the length, too
+    "list": list,
     "__reversed__": lambda d: list(reversed(d)),
     "keys": lambda d: list(d.keys()),
     "values": lambda d: list(d.values()),

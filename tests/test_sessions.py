@@ -327,6 +327,14 @@ class TestAge:
             "SameSite=Lax",
         ]
 
+    @pytest.mark.parametrize("settings", [{"max_age": 60}, {"permanent_session_lifetime": 60}])
+    def test_to_the_second(self, settings: dict[str, Any], time_machine: Any) -> None:
+        time_machine.move_to(1_000_000_000, tick=False)
+        for leeway, ages in ((None, {60: True, 61: False, 0: True, -1: False}), (2, {-2: True, -3: False, 61: False})):
+            given = settings if leeway is None else {**settings, "leeway": leeway}
+            for age, opens in ages.items():
+                assert seen_by(signed(CONTENT, age=age), **given) == (CONTENT if opens else {})
+
     def test_leeway_opens_the_near_future(self) -> None:
         ahead = signed(CONTENT, age=-30)
         assert seen_by(ahead) == {}

@@ -194,9 +194,8 @@ class SessionMiddleware:
 
     def _open(self, scope: Scope) -> Session:
         """Return the session that the request brings, an empty one where it brings none that opens."""
-        headers: Any = scope.get("headers", ())
-        readable_again = isinstance(headers, list)
-        if not readable_again:  # the application is to read them, too
+        headers: Iterable[tuple[bytes, bytes]] = scope.get("headers", ())
+        if not isinstance(headers, list):  # perhaps readable only once, and the application is to read them, too
             headers = scope["headers"] = list(headers)
         value = read_cookie(headers, self._cookie.name)
         session = Session() if not value else self._load(value)

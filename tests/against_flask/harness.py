@@ -28,6 +28,10 @@ def release(package: str) -> tuple[int, ...]:
 
 
 FLASK, WERKZEUG = release("flask"), release("werkzeug")
+#: Werkzeug 3.1.9 reads Cookie fields by a new grammar; before, broken ones were read otherwise.
+HAS_NEW_GRAMMAR = WERKZEUG >= (3, 1, 9)
+#: Flask 3.1.0 signed with a fallback key (CVE-2025-47278), before there were none.
+HAS_FALLBACKS = FLASK >= (3, 1, 1)
 
 #: What was compared so far, by kind, each different thing once: the conformance run prints how much it was.
 compared: dict[str, set[int]] = defaultdict(set)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from itsdangerous.encoding import base64_encode, int_to_bytes
 from markupsafe import Markup
 
-from .harness import FLASK, WERKZEUG, FlaskSide, Operation, Request
+from .harness import FLASK, HAS_FALLBACKS, HAS_NEW_GRAMMAR, WERKZEUG, FlaskSide, Operation, Request
 
 
 def examples(usual: int) -> Any:
@@ -199,10 +199,11 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
         "SESSION_REFRESH_EACH_REQUEST": st.booleans(),
         "MAX_COOKIE_SIZE": st.sampled_from([0, 400, 4093]),
     }
-    if FLASK >= (3, 1):
+    if HAS_FALLBACKS:
         optional["SECRET_KEY_FALLBACKS"] = st.one_of(
             st.none(), st.lists(keys, max_size=3), st.tuples(keys), st.text("abc", max_size=3)
         )
+    if FLASK >= (3, 1):
         optional["SESSION_COOKIE_PARTITIONED"] = st.booleans()
     for setting in draw(st.sets(st.sampled_from(sorted(optional)))):
         config[setting] = draw(optional[setting])
@@ -458,7 +459,12 @@ cookies = st.one_of(
     st.tuples(st.builds(Cookie, good, st.sampled_from(SOUND)), st.builds(Cookie, signed)),
     st.tuples(st.builds(Cookie, st.none(), st.sampled_from(SOUND))),
     st.lists(
-        st.builds(Cookie, st.one_of(signed, signed, signed_junk, st.none()), st.sampled_from(TEMPLATES)), max_size=2
+        st.builds(
+            Cookie,
+            st.one_of(signed, signed, signed_junk, st.none()),
+            st.sampled_from(TEMPLATES if HAS_NEW_GRAMMAR else SOUND),
+        ),
+        max_size=2,
     ).map(tuple),
 )
 

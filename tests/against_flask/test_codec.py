@@ -18,7 +18,7 @@ from itsdangerous.encoding import base64_encode, int_to_bytes
 import starlette_flask.tagged_json
 from starlette_flask import JSONTag, SessionCodec, TaggedJSONSerializer
 
-from .harness import NOW, Pair, count, frozen, make_flask
+from .harness import FLASK, NOW, Pair, count, frozen, make_flask
 from .strategies import (
     Colour,
     Html,
@@ -246,7 +246,7 @@ def make_tag(base: type, tag_key: str, kind: type, mark: str) -> Any:
     return Tag
 
 
-tag_keys = st.sampled_from(["", "x", " x", " t", " di", "__", "x__", "é", " d"])
+tag_keys = st.sampled_from([*([""] if FLASK >= (3, 1) else []), "x", " x", " t", " di", "__", "x__", "é", " d"])
 registrations = st.lists(
     st.tuples(
         tag_keys,

@@ -14,7 +14,19 @@ from itsdangerous.encoding import base64_encode, int_to_bytes
 
 from starlette_flask import SessionMiddleware
 
-from .harness import FAILED, FLASK, NOW, Answer, FlaskSide, Operation, Pair, Request, drive, frozen, log_of_ours
+from .harness import (
+    FAILED,
+    HAS_FALLBACKS,
+    NOW,
+    Answer,
+    FlaskSide,
+    Operation,
+    Pair,
+    Request,
+    drive,
+    frozen,
+    log_of_ours,
+)
 from .strategies import Unstorable, Value
 from .test_requests import WRITE
 
@@ -333,7 +345,7 @@ DIFFERENCES = [
                 refused({"SECRET_KEY_FALLBACKS": [""]}),
             )
         ]
-        if FLASK >= (3, 1)
+        if HAS_FALLBACKS
         else []
     ),
     *[

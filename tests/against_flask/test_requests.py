@@ -9,7 +9,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from .harness import FAILED, FLASK, NOW, OPERATIONS, WERKZEUG, Answer, Operation, Pair, Request, count, frozen
+from .harness import (
+    FAILED,
+    FLASK,
+    HAS_FALLBACKS,
+    NOW,
+    OPERATIONS,
+    WERKZEUG,
+    Answer,
+    Operation,
+    Pair,
+    Request,
+    count,
+    frozen,
+)
 from .strategies import Cookie, Unstorable, Value, Visit, configs, examples, interfaces, visits
 
 
@@ -178,7 +191,7 @@ class TestSettings:
         for request in (WRITE, DELETE, Request((), (*WRITE.operations, Operation("permanent =", (True,))))):
             assert same_answer(pair, request).set_cookie
 
-    @pytest.mark.skipif(FLASK < (3, 1), reason="SECRET_KEY_FALLBACKS came with Flask 3.1")
+    @pytest.mark.skipif(not HAS_FALLBACKS, reason="SECRET_KEY_FALLBACKS came with Flask 3.1")
     @pytest.mark.parametrize(
         "fallbacks", [None, [], ["old"], ["older", b"old"], (b"\xff\x00",), "old", ["", "x"][1:], ["schlüssel"]]
     )
