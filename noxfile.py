@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import nox
@@ -12,6 +14,10 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["tests", "lint", "typing", "build"]
+
+if shutil.which("pyenv"):  # its commands answer only for the versions that are switched on
+    installed = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=False)
+    os.environ.setdefault("PYENV_VERSION", ":".join(installed.stdout.split()))
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -69,6 +75,34 @@ def demo(session: nox.Session) -> None:
     """One session across FastAPI and Flask in a browser; with ``-- --check``, walked through by a client."""
     install(session, "demo")
     session.run("python", "-m", "tests.apps.demo", *session.posargs)
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Many thousands of requests, values and Cookie fields beside real Flask, with the count at the end."""
+    install(session, "tests")
+    session.run("pytest", "tests/against_flask", *session.posargs, env={"HYPOTHESIS_PROFILE": "conformance"})
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """What other session middlewares do where this one loses nothing: the table in the README."""
+    install(session, "benchmarks")
+    session.run("python", "-m", "tests.peers", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Hostile input for some minutes: nothing may raise, set a cookie or open that no key signed."""
+    install(session, "tests")
+    session.run("python", "-m", "tests.trust.fuzz", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Many clients over a FastAPI and a Flask server for some minutes, keys changing under way: nothing lost."""
+    install(session, "soak")
+    session.run("python", "-m", "tests.trust.soak", *session.posargs)
 
 
 @nox.session
