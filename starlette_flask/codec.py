@@ -74,7 +74,8 @@ def reveal_secret(key: object, setting: str = "secret_key") -> str | bytes:
 
 
 def _has_own_str(kind: type) -> bool:
-    return any("__str__" in vars(base) for base in kind.__mro__ if base is not object)
+    """Say whether a class, not a built-in one, has a ``__str__`` of its own: what ``object`` has shows no secret."""
+    return any("__str__" in vars(base) for base in kind.__mro__ if base.__module__ != "builtins")
 
 
 class SessionCodec(URLSafeTimedSerializer):

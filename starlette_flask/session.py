@@ -40,11 +40,13 @@ class Session(dict[str, Any]):
     _track_nested: bool = True
     _new: bool = True
 
-    # What the middleware keeps here: itself; the session as the client has it, serialized; whether it is to be set
-    # again by every response; if it was read before the response started, what its nested values looked like then.
+    # What the middleware keeps here: itself; the session as the client has it, serialized; whether every response
+    # sets it again; the request's path; what it looked like when the response started, if it had been read by then.
     _owner: object = None
     _saved: bytes | None = None
     _refreshes: bool = False
+    _is_foreign: bool = False  # came in Starlette's format, which nobody else here reads
+    _path: str = ""
     _snapshot: bytes | None = None
 
     def mark_accessed(self) -> None:

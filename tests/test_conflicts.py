@@ -158,6 +158,13 @@ class TestUnchangedOutside:
         assert reply.saved == {**content, "a": 1}
         assert len(reply.set_cookies) == 2
 
+    @pytest.mark.parametrize("value", [signed({"_permanent": True, "a": 1}), "nonsense", ""])
+    def test_a_permanent_session_that_nobody_read_outside(self, value: str, caplog: pytest.LogCaptureFixture) -> None:
+        headers = [(b"set-cookie", f"session={value}; Path=/".encode()), (b"vary", b"Origin")]
+        app = SessionMiddleware(app_that(headers=headers), KEY)
+        assert call(app, cookie=signed({"_permanent": True})).start["headers"] == headers
+        assert [entry for entry in caplog.record_tuples if entry[1] > logging.DEBUG] == []
+
     def test_the_same_change_on_both_sides(self) -> None:
         change = lambda s: s.update(a=[1])  # noqa: E731
         assert inside(change, change).saved == {**BEFORE, "a": [1]}
@@ -296,6 +303,13 @@ class TestOddCookies:
         field = f"session={signed(INNER)}"
         assert len(answered(field, path=path).set_cookies) == (1 if default == "/" else 2)
         assert sessions_of(answered(field, path=path, settings={"path": default})) == [BOTH]
+
+    def test_another_field_that_looks_like_it(self) -> None:
+        value = f"session={signed(INNER)}; Path=/".encode()
+        headers = [(b"x-copy", value), (b"set-cookie", b"other=1")]
+        reply = call(SessionMiddleware(app_that(lambda s: s.update(b=2), headers=headers), KEY), cookie=signed(BEFORE))
+        assert reply.start["headers"][:2] == headers
+        assert sessions_of(reply) == [{**BEFORE, "b": 2}]
 
     def test_upper_case_names(self) -> None:
         headers = [(b"Set-Cookie", f"session={signed(INNER)}; Path=/".encode())]

@@ -136,6 +136,7 @@ class TestSecrets:
             (1.5, TypeError),
             (True, TypeError),
             (object(), TypeError),
+            (bytearray(b"key"), TypeError),
             (["s3cr3t"], TypeError),
         ],
         ids=repr,
@@ -214,6 +215,8 @@ class TestRefusedSettings:
             ("signer_kwargs", {"sep": "a"}, ValueError),
             ("signer_kwargs", {"key_derivation": "rot13"}, TypeError),
             ("allow_path_regex", 5, TypeError),
+            ("allow_path_regex", b"/x", TypeError),
+            ("allow_path_regex", "(", ValueError),
         ],
     )
     def test_is_named_in_the_error(self, setting: str, value: object, error: type[Exception]) -> None:
@@ -222,6 +225,20 @@ class TestRefusedSettings:
         if setting not in ("signer_kwargs", "allow_path_regex"):
             assert str(refused.value).startswith(setting)
         assert KEY not in str(refused.value)
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"max_age": 1},
+            {"permanent_session_lifetime": 0},
+            {"permanent_session_lifetime": timedelta(days=365_000)},
+            {"leeway": 0},
+            {"max_cookie_size": 1},
+        ],
+        ids=repr,
+    )
+    def test_the_least_and_the_most_are_allowed(self, settings: dict[str, Any]) -> None:
+        assert call(SessionMiddleware(app_that(write), KEY, **settings)).set_cookies != []
 
     @pytest.mark.parametrize(
         ("name", "settings", "missing"),
@@ -721,6 +738,15 @@ class TestResponse:
             call(SessionMiddleware(app_that(lambda session: session.update(a=object())), KEY), reply=reply)
         assert reply.messages == []
 
+    @pytest.mark.parametrize(
+        ("content", "blamed"),
+        [({"a": 1, "b": object()}, "key 'b':"), ({"a": 1, 2: "VALUE"}, "keys of different types:")],
+    )
+    def test_the_error_says_which_key_is_to_blame(self, content: Any, blamed: str) -> None:
+        with pytest.raises(TypeError, match=blamed) as error:
+            call(SessionMiddleware(app_that(lambda session: session.update(content)), KEY))
+        assert "VALUE" not in str(error.value)
+
 
 class TestMaxCookieSize:
     """A cookie above the limit is sent all the same, and a warning says how large it is and what the limit is."""
@@ -945,3 +971,44 @@ class TestSecrecy:
         assert len(log) >= 8
         for part in (KEY, "FALLBACK", "CONTENT", text, *value.split(".")[::2]):
             assert [line for line in shown if part in line] == []
+
+
+def test_what_could_not_be_stored_is_not_reported_a_second_time(caplog: pytest.LogCaptureFixture) -> None:
+    """The error says it all; and the answer to it, from a server-error middleware further in, goes out."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"] = {"a": object()}
+        with pytest.raises(TypeError, match="key 'a'"):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+
+    reply = call(SessionMiddleware(app, KEY))
+    assert (reply.start["status"], reply.set_cookies) == (500, [])
+    assert [entry for entry in caplog.record_tuples if entry[0] == "starlette_flask"] == []
+
+
+def test_the_path_of_a_warning_is_the_one_that_came(caplog: pytest.LogCaptureFixture) -> None:
+    """Routers rewrite it on the way (Litestar's mounts do), and some applications are called without one."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["path"] = "/rewritten"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        scope["session"]["late"] = 1
+
+    call(SessionMiddleware(app, KEY), path="/came")
+    ((_, level, text),) = [entry for entry in caplog.record_tuples if entry[0] == "starlette_flask"]
+    assert level == logging.WARNING
+    assert "'/came'" in text
+
+
+def test_no_session_at_all_in_its_place_too_late(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing raises after the response has begun; it is reported like any other change."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        scope["session"] = 5
+
+    call(SessionMiddleware(app, KEY), cookie=signed({"user": "SECRET"}))
+    ((_, level, text),) = [entry for entry in caplog.record_tuples if entry[0] == "starlette_flask"]
+    assert level == logging.WARNING
+    assert text.endswith("changed keys: 'user'")

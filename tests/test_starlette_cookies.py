@@ -63,6 +63,14 @@ class TestAccepted:
         assert visit(by_starlette()).saved == BEFORE
         assert visit(by_starlette()).vary == ["Cookie"]
 
+    def test_with_what_an_application_inside_saved(self) -> None:
+        headers = [(b"set-cookie", f"session={signed({'inner': 1})}; Path=/".encode())]
+        reply = call(
+            SessionMiddleware(app_that(headers=headers), KEY, accept_starlette_cookies=True), cookie=by_starlette()
+        )
+        assert reply.saved == {**BEFORE, "inner": 1}
+        assert reply.vary == ["Cookie"]
+
     def test_with_what_the_request_changes(self) -> None:
         reply = visit(by_starlette(), lambda session: session["cart"].append(2))
         assert reply.saved == {**BEFORE, "cart": [*BEFORE["cart"], 2]}  # type: ignore[misc]
@@ -116,6 +124,17 @@ class TestLogOut:
 
         middleware = SessionMiddleware(app, KEY, accept_starlette_cookies=True)
         assert call(middleware, cookie=by_starlette()).saved == {}
+
+    @pytest.mark.parametrize(("change", "left"), [(lambda _: None, {}), (lambda s: s.update(seen=1), {"seen": 1})])
+    def test_by_an_application_inside(self, change: Callable[[Any], object], left: Any) -> None:
+        headers = [(b"set-cookie", b"session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/")]
+        middleware = SessionMiddleware(app_that(change, headers=headers), KEY, accept_starlette_cookies=True)
+        assert call(middleware, cookie=by_starlette()).saved == left
+
+    def test_nothing_is_lost_where_nothing_changed(self, caplog: pytest.LogCaptureFixture) -> None:
+        app = app_that(lambda session: session.get("user"), start="websocket.close")
+        call(SessionMiddleware(app, KEY, accept_starlette_cookies=True), cookie=by_starlette(), kind="websocket")
+        assert [entry for entry in caplog.record_tuples if entry[0] == "starlette_flask"] == []
 
 
 class TestStrangers:

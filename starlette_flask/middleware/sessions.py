@@ -126,7 +126,7 @@ class SessionMiddleware:
         self._refresh = bool(refresh_each_request)
         self._max_cookie_size = _whole_number("max_cookie_size", max_cookie_size)
         self._leeway = _whole_number("leeway", leeway)
-        self._allowed = None if allow_path_regex is None else re.compile(allow_path_regex)
+        self._allowed = None if allow_path_regex is None else _pattern("allow_path_regex", allow_path_regex)
         self._starlette = TimestampSigner(self._codec.secret_keys) if accept_starlette_cookies else None
         # What two middlewares must have in common to be one; the codec's part shows no key.
         self._identity = (
@@ -156,29 +156,30 @@ class SessionMiddleware:
         """Serve one ``http`` or ``websocket`` connection with a session; pass any other on untouched."""
         if (
             scope["type"] not in _SCOPES
-            or (self._allowed is not None and not self._allowed.match(scope["path"]))
+            or (self._allowed is not None and not self._allowed.match(scope.get("path", "")))
             or ("session" in scope and self._is_shared(scope["session"]))
         ):
             await self.app(scope, receive, send)
             return
         session = self._open(scope)
         scope["session"] = session
-        started = False
+        started = saved = False
         server_send: Send = send
 
         # Not async itself: it hands on what the server's own send returns, and saves a coroutine per message.
         def send_with_session(message: Message) -> Awaitable[None]:
-            nonlocal started
+            nonlocal started, saved
             if not started and message["type"] in _STARTS:
                 started = True
                 if session.accessed or session._refreshes or session._modified or scope.get("session") is not session:
                     message = self._save(scope, session, message)
+                saved = True
             return server_send(message)
 
         try:
             await self.app(scope, receive, send_with_session)
         finally:
-            if started and (
+            if saved and (
                 session._unsaved
                 or (session.accessed and session._snapshot != b"")
                 or scope.get("session") is not session
@@ -200,6 +201,7 @@ class SessionMiddleware:
         value = read_cookie(headers, self._cookie.name)
         session = Session() if not value else self._load(value)
         session._owner = self
+        session._path = scope.get("path", "")  # as it came: routers rewrite it
         return session
 
     def _load(self, value: bytes) -> Session:
@@ -229,7 +231,8 @@ class SessionMiddleware:
                 if is_dict(data) and -self._leeway <= age <= self._opens_for:
                     session = Session(data)
                     session._new = False
-                    session._modified = session._unsaved = True
+                    session._saved = self._codec.serialize(data)
+                    session._modified = session._is_foreign = True
                     return session
             except (BadSignature, ValueError, OverflowError, OSError, RecursionError):
                 pass  # nothing that Starlette wrote, either; the first error says why
@@ -267,12 +270,13 @@ class SessionMiddleware:
         names = [header[0].lower() for header in headers]
         if changed or (self._refresh and session._is_permanent()):
             content = session._content()
-            inner = self._inner_cookies(scope, headers) if b"set-cookie" in names else None
+            inner = self._inner_cookies(session, headers) if b"set-cookie" in names else None
             if not inner:
-                headers.append((b"set-cookie", self._render(session, content)))
+                field, session._saved = self._render(content)
+                headers.append((b"set-cookie", field))
                 varies = True
             elif changed:
-                headers = self._merge(scope, session, content, headers, inner)
+                headers = self._merge(session, content, headers, inner)
                 varies = True
         if varies and b"vary" in names:
             _vary_on_cookie(headers)
@@ -280,13 +284,12 @@ class SessionMiddleware:
             headers.append((b"vary", b"Cookie"))
         return {**message, "headers": headers}
 
-    def _render(self, session: Session, content: dict[str, Any]) -> bytes:
-        """Return the Set-Cookie field that brings this content to the client."""
+    def _render(self, content: dict[str, Any]) -> tuple[bytes, bytes | None]:
+        """Return the Set-Cookie field that brings this content to the client, and the content serialized."""
         if not content:
-            session._saved = None
-            return self._cookie.deletion
-        session._saved = self._serialize(content)
-        value = self._codec.sign(session._saved)
+            return self._cookie.deletion, None
+        serialized = self._serialize(content)
+        value = self._codec.sign(serialized)
         expires = int(time() + self._lifetime) if self._max_age is None and content.get("_permanent") else None
         field = self._cookie.field(value, expires=expires, max_age=self._max_age)
         if self._max_cookie_size and len(field) > self._max_cookie_size:
@@ -296,7 +299,7 @@ class SessionMiddleware:
                 len(field),
                 self._max_cookie_size,
             )
-        return field
+        return field, serialized
 
     def _has_nested_changes(self, session: Session, content: dict[str, Any]) -> bool:
         """Say whether a value inside a value was changed in place, by comparing with what was loaded."""
@@ -340,35 +343,35 @@ class SessionMiddleware:
         if self._changed_keys(self._content_of(session._saved), content):
             session._modified = True
 
-    def _inner_cookies(self, scope: Scope, headers: list[Any]) -> list[Any]:
+    def _inner_cookies(self, session: Session, headers: list[Any]) -> list[Any]:
         """Return the headers that set this very cookie already: an application mounted inside did."""
         return [
             header
             for header in headers
-            if header[0].lower() == b"set-cookie" and self._cookie.is_set_by(header[1], scope["path"])
+            if header[0].lower() == b"set-cookie" and self._cookie.is_set_by(header[1], session._path)
         ]
 
-    def _merge(
-        self, scope: Scope, session: Session, content: dict[str, Any], headers: list[Any], inner: list[Any]
-    ) -> list[Any]:
+    def _merge(self, session: Session, content: dict[str, Any], headers: list[Any], inner: list[Any]) -> list[Any]:
         """Return the headers with one cookie for the changes of both sides, or as they are where it says all.
 
         Both sides began with the same session. The result is the inner one with the outer changes applied key by
         key, except that what the inner application removed stays removed: a log-out is never undone.
         """
-        before = self._content_of(session._saved)
+        cookie = parse_set_cookie(inner[-1][1], session._path)  # the last one is what the client will keep
+        deletes = cookie.deletes or not cookie.value
+        # The inner application could not read a cookie of Starlette's format: what it did not keep, it did not remove.
+        before = {} if session._is_foreign and not deletes else self._content_of(session._saved)
         session._saved = self._serialize(content)
         ours = self._content_of(session._saved)  # with its keys as they come back from a cookie
         changed = self._changed_keys(before, ours)
-        cookie = parse_set_cookie(inner[-1][1], scope["path"])  # the last one is what the client will keep
         theirs: Any = {}
-        if cookie.value and not cookie.deletes:
+        if not deletes:
             try:
                 theirs = self._codec.loads(cookie.value)
             except BadData:
                 theirs = None
             if not is_dict(theirs):  # to overwrite what we cannot read might undo a log-out, too
-                self._report_lost("the response sets a cookie of that name which does not open", scope, changed)
+                self._report_lost("the response sets a cookie of that name which does not open", session, changed)
                 return headers
         merged = dict(theirs)
         for key in changed:
@@ -378,7 +381,7 @@ class SessionMiddleware:
                 merged[key] = ours[key]
         if not self._changed_keys(theirs, merged):
             return headers
-        field = self._render(Session(), merged)
+        field, _ = self._render(merged)
         return [*(header for header in headers if header not in inner), (b"set-cookie", field)]
 
     def _report_late_changes(self, scope: Scope, session: Session) -> None:
@@ -395,13 +398,13 @@ class SessionMiddleware:
                 content = {}
         changed = self._changed_keys(self._content_of(session._saved), content)
         if changed:
-            self._report_lost("the response had begun", scope, changed)
+            self._report_lost("the response had begun", session, changed)
 
-    def _report_lost(self, reason: str, scope: Scope, keys: Iterable[str]) -> None:
+    def _report_lost(self, reason: str, session: Session, keys: Iterable[str]) -> None:
         logger.warning(
             "Changes to session %r were lost on path %r because %s; changed keys: %s",
             self._cookie.name.decode(),
-            scope["path"],
+            session._path,
             reason,
             ", ".join(sorted(map(repr, keys))),
         )
@@ -460,6 +463,16 @@ def _vary_on_cookie(headers: list[Any]) -> None:
         headers[at[0]] = (b"vary", b", ".join([*items, b"Cookie"]))
         for index in reversed(at[1:]):
             del headers[index]
+
+
+def _pattern(setting: str, value: Any) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{setting}={value!r} is no regular expression: {error}") from error
+    if not isinstance(pattern.pattern, str):
+        raise TypeError(f"{setting} must be a str or a pattern of str, not {type(value).__name__}")
+    return pattern
 
 
 def _whole_number(setting: str, value: object, least: int = 0) -> int:
