@@ -68,14 +68,14 @@ def reveal_secret(key: object, setting: str = "secret_key") -> str | bytes:
             f"not {type(key).__name__}"
         )
     text = secret.decode("latin-1") if isinstance(secret, bytes) else secret
-    if re.fullmatch(r"\s*(\**|None)\s*", text):
+    if re.fullmatch(r"\s*(\**|None)\s*", text) or ("***" in text and not isinstance(key, (str, bytes))):
         raise ValueError(f"{setting} is empty or masked (given: a {type(key).__name__}); set a long random secret")
     return secret
 
 
 def _has_own_str(kind: type) -> bool:
     """Say whether a class, not a built-in one, has a ``__str__`` of its own: what ``object`` has shows no secret."""
-    return any("__str__" in vars(base) for base in kind.__mro__ if base.__module__ != "builtins")
+    return any("__str__" in vars(base) for base in kind.__mro__ if base.__module__ not in ("builtins", "enum"))
 
 
 class SessionCodec(URLSafeTimedSerializer):
@@ -120,7 +120,8 @@ class SessionCodec(URLSafeTimedSerializer):
         self._loads: Callable[[Any], Any] = self.serializer.loads
         #: Equal for two codecs that open and sign alike; shows no key.
         self.identity: tuple[object, ...] = (
-            tuple(_finish_hmac(hashes, b"") for hashes in self._begun) or id(self),
+            tuple(signer.algorithm.get_signature(signer.derive_key(key), b"") for key in self.secret_keys),
+            signer.sep,
             type(self.serializer) if serializer is None else id(self.serializer),
         )
         #: The signed value -> its content, where that holds nothing but scalars; serialized; its timestamp.
@@ -212,7 +213,8 @@ class SessionCodec(URLSafeTimedSerializer):
             content, (serialized, signed_at) = None, signed
         if max_age is not None and not -leeway <= (age := int(time()) - signed_at) <= max_age:
             reason = f"is over {max_age} seconds" if age > max_age else "lies in the future"
-            raise SignatureExpired(f"Signature age {reason}", date_signed=_date(signed_at))
+            payload = serialized if remembered is None else value.rsplit(b".", 2)[0]
+            raise SignatureExpired(f"Signature age {reason}", payload, _date(signed_at))
         if content is not None:
             return content.copy(), serialized, signed_at
         try:
@@ -277,9 +279,12 @@ def _begin_hmac(signer: Signer, secret_key: bytes) -> tuple[Any, Any] | None:
     if type(signer.algorithm) is not HMACAlgorithm or signer.sep != b".":
         return None
     begin, key = signer.algorithm.digest_method, signer.derive_key(secret_key)
-    size = begin().block_size
-    key = (begin(key).digest() if len(key) > size else key).ljust(size, b"\0")
-    return begin(bytes(byte ^ 0x36 for byte in key)), begin(bytes(byte ^ 0x5C for byte in key))
+    try:
+        size = begin().block_size
+        key = (begin(key).digest() if len(key) > size else key).ljust(size, b"\0")
+        return begin(bytes(byte ^ 0x36 for byte in key)), begin(bytes(byte ^ 0x5C for byte in key))
+    except (TypeError, AttributeError):  # a name or a bare constructor, which hmac.new takes as well
+        return None
 
 
 def _finish_hmac(begun: tuple[Any, Any], message: bytes) -> bytes:

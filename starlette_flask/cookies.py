@@ -140,7 +140,7 @@ def parse_set_cookie(field: bytes, request_path: str) -> SetCookie:
 
 def _default_path(request_path: str) -> str:
     """Return the path of a cookie set without one: the request's, up to its last slash (RFC 6265 5.1.4)."""
-    return request_path.rpartition("/")[0] or "/"
+    return (request_path.startswith("/") and request_path.rpartition("/")[0]) or "/"
 
 
 def _deletes(attributes: dict[str, str]) -> bool:
@@ -149,7 +149,7 @@ def _deletes(attributes: dict[str, str]) -> bool:
         return max_age.startswith("-") or not max_age.strip("0")
     try:
         expires = parsedate_to_datetime(attributes["expires"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return False
     return expires.replace(tzinfo=expires.tzinfo or timezone.utc).timestamp() <= time()
 
@@ -210,7 +210,7 @@ class CookieWriter:
                 "; Partitioned" if partitioned else "",
             )
         )
-        self._expires = (-1, "")
+        self._expires: tuple[int | None, str] = (None, "")
         self.deletion: bytes = self.field("", expires=0, max_age=0)  #: the field that removes the cookie
 
     def field(self, value: str, *, expires: float | None = None, max_age: int | None = None) -> bytes:
@@ -242,11 +242,12 @@ def is_cookie_value(value: str) -> bool:
 
 def _host(domain: str) -> str:
     """Return a Domain attribute as Werkzeug writes it: without port and leading dot, in IDNA."""
+    name, colon, port = domain.partition(":")
     try:
-        host = domain.partition(":")[0].lstrip(".").encode("idna").decode("ascii")
+        host = name.lstrip(".").encode("idna").decode("ascii")
     except UnicodeError:
         host = ""
-    if not _HOST.fullmatch(host):
+    if not _HOST.fullmatch(host) or (colon and not port.isdecimal()):
         raise ValueError(f"domain={domain!r} must be a host name such as 'example.com', or None for this host alone")
     return host
 

@@ -197,8 +197,8 @@ class Session(dict[str, Any]):
         self.mark_modified()
         return item
 
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        super().update(*args, **kwargs)
+    def update(self, other: Any = None, /, **kwargs: Any) -> None:  # Werkzeug's takes None, too
+        super().update(() if other is None else other, **kwargs)
         self.mark_modified()
 
     def pop(self, key: str, *default: Any) -> Any:

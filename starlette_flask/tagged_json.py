@@ -267,8 +267,10 @@ class TaggedJSONSerializer:
         for tag_class in self.default_tags:
             self.register(tag_class)
         # With the standard tags, and nothing in their place, most values are tagged by their exact type.
-        standard = self.default_tags == TaggedJSONSerializer.default_tags
-        self._by_type = self.order.copy() if standard and type(self).tag is TaggedJSONSerializer.tag else None
+        own = (type(self).tag, type(self).untag, self.default_tags)
+        standard = TaggedJSONSerializer
+        self._by_type = self.order.copy() if own == (standard.tag, standard.untag, standard.default_tags) else None
+        self._standard_size = len(self.tags)
 
     def register(self, tag_class: type[JSONTag], force: bool = False, index: int | None = None) -> None:
         """Add a tag, asked after all others or at ``index`` of the order.
@@ -328,7 +330,8 @@ class TaggedJSONSerializer:
             data = json.loads(value)
         # Tags begin with a blank, and a key that does so shows in the text: where none does, there is no tag. To
         # look for one character takes 0.02 us, for two 0.2 us.
-        if (" " in value and '" ' in value) or ("\\" in value and "\\u0020" in value) or self.order != self._by_type:
+        may_be_tagged = (" " in value and '" ' in value) or ("\\" in value and "\\u0020" in value)
+        if may_be_tagged or self.order != self._by_type or len(self.tags) != self._standard_size:
             return untag_all(self.untag, data)
         return data
 

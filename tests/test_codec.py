@@ -11,6 +11,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from enum import Enum
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -712,6 +713,7 @@ class TestOpenedBefore:
             clock.move_to(NOW + age)
             assert (outcome(codec.loads, value, 60) == exact(CONTENT)) is opens
             assert codec.loads(value, return_timestamp=True)[1].timestamp() == NOW
+            assert codec.open(value) == (codec.loads(value), codec.serialize(CONTENT), NOW)
 
     def test_it_is_still_of_one_salt(self) -> None:
         codec = ours()
@@ -981,3 +983,60 @@ def _error_texts(call: Callable[[], object]) -> list[str]:
         texts += [str(error), repr(error), repr(error.args)]
         error = error.__cause__ or error.__context__
     return texts
+
+
+class Settings(pydantic.BaseModel):
+    secret_key: pydantic.SecretStr
+
+
+class Choice(Enum):
+    KEY = "key"
+
+
+class TestWhatLooksLikeASecretKey:
+    """An object whose text everybody can guess is no key."""
+
+    @pytest.mark.parametrize(
+        ("key", "error"),
+        [
+            (bytearray(b"key"), TypeError),
+            (bytearray(), TypeError),
+            (ValueError("key"), TypeError),
+            (Choice.KEY, TypeError),
+            (Settings(secret_key=pydantic.SecretStr("key")), ValueError),
+        ],
+    )
+    def test_is_refused(self, key: object, error: type[Exception]) -> None:
+        with pytest.raises(error, match="secret_key"):
+            reveal_secret(key)
+
+    def test_stars_in_a_real_key_are_fine(self) -> None:
+        assert reveal_secret("a***b") == "a***b"
+
+
+class TestDigestMethods:
+    """What ``hmac.new`` takes as a digest method, Flask takes, and so does the codec."""
+
+    @pytest.mark.parametrize("digest_method", ["sha256", lambda: hashlib.sha256(), hashlib.sha384])
+    def test_as_itsdangerous(self, digest_method: Any) -> None:
+        kwargs = {"key_derivation": "hmac", "digest_method": digest_method}
+        codec = SessionCodec(KEY, signer_kwargs=kwargs)
+        flasks = URLSafeTimedSerializer(KEY, "cookie-session", TaggedJSONSerializer(), signer_kwargs=kwargs)
+        with time_machine.travel(NOW, tick=False):
+            assert codec.dumps({"a": 1}) == flasks.dumps({"a": 1})
+            assert codec.loads(flasks.dumps({"a": (1,)})) == {"a": (1,)}
+        assert codec.identity == SessionCodec(KEY, signer_kwargs=kwargs).identity
+        assert codec.identity != SessionCodec("other", signer_kwargs=kwargs).identity
+
+    @pytest.mark.parametrize("again", [1, 2, 3])
+    def test_what_is_too_old_can_still_be_looked_at(self, again: int) -> None:
+        codec = SessionCodec(KEY)
+        with time_machine.travel(NOW, tick=False):
+            value = codec.dumps({"a": 1})
+            for _ in range(again - 1):
+                codec.loads(value)
+        with time_machine.travel(NOW + 10, tick=False):
+            with pytest.raises(SignatureExpired) as caught:
+                codec.loads(value, max_age=1)
+            assert caught.value.payload == value.split(".")[0].encode()
+            assert codec.loads_unsafe(value, max_age=1) == (False, {"a": 1})

@@ -474,3 +474,22 @@ class TestIsSetBy:
             ["Bücher.Example", ".BÜCHER.example:80"], [b"xn--bcher-kva.example", b".XN--BCHER-kva.example"]
         ):
             assert CookieWriter("s", domain=domain).is_set_by(b"s=v; Path=/; Domain=" + field, "/")
+
+
+class TestOddInput:
+    """What no browser and no server sends still raises nothing, or is refused when the application is built."""
+
+    def test_a_date_beyond_all_dates(self) -> None:
+        odd = parse_set_cookie(b"a=b; Expires=99 Jan +99999999999999999999 1.2.3 -0000", "/")
+        assert (odd.value, odd.deletes) == (b"b", False)
+
+    def test_a_path_without_slash(self) -> None:
+        assert parse_set_cookie(b"a=b", "no/leading").path == "/"
+
+    @pytest.mark.parametrize("domain", ["https://example.com", "example.com:", "example.com:x"])
+    def test_a_url_is_no_domain(self, domain: str) -> None:
+        with pytest.raises(ValueError, match="domain="):
+            CookieWriter("s", domain=domain)
+
+    def test_a_second_before_the_epoch(self) -> None:
+        assert b"; Expires=Wed, 31 Dec 1969 23:59:59 GMT" in CookieWriter("s").field("v", expires=-1)

@@ -255,6 +255,16 @@ class TestDict:
         assert repr(Mine()) == "<Mine: 0 keys>"
 
 
+class TestUpdate:
+    """`update` takes what Werkzeug's takes."""
+
+    def test_none(self) -> None:
+        session, recorder = Session(), CallbackDict[str, Any]({}, lambda _: None)
+        recorder.update(None, a=1)
+        session.update(None, a=1)
+        assert (dict(session), session.modified) == (dict(recorder), True)
+
+
 class TestProperties:
     """``modified``, ``permanent``, ``new`` and the two ``mark_`` methods are as in Flask and Starlette."""
 

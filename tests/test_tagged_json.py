@@ -401,3 +401,23 @@ class TestWithoutMarkupsafe:
         assert type(value.__html__()) is str
         assert not hasattr(value, "__dict__")
         assert {side.dumps({"html": value}) for side in (serializer, ours, theirs)} == {text}
+
+
+class TestOwnUntag:
+    """A subclass's way to untag, and a tag set without `register`, count for every object, as in Flask."""
+
+    def test_subclass(self) -> None:
+        class Ours(TaggedJSONSerializer):
+            def untag(self, value: dict[str, Any]) -> Any:
+                return {"seen": super().untag(value)}
+
+        class Flasks(flask.json.tag.TaggedJSONSerializer):
+            def untag(self, value: dict[str, Any]) -> Any:
+                return {"seen": super().untag(value)}
+
+        assert Ours().loads('{"a":{}}') == Flasks().loads('{"a":{}}') == {"seen": {"a": {"seen": {}}}}
+
+    def test_set_directly(self) -> None:
+        ours = TaggedJSONSerializer()
+        ours.tags["x"] = ours.tags[" t"]
+        assert ours.loads('{"a":{"x":[1]}}') == {"a": (1,)}
