@@ -8,6 +8,8 @@ from typing import Any, cast
 #: The types of values that cannot change in place, when the type is exactly this.
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
+_MISSING: Any = object()
+
 # Past the tracking; a module's name is found faster than super() makes its object.
 _dict: Any = dict
 _get: Callable[[dict[str, Any], str], Any] = _dict.get
@@ -61,8 +63,8 @@ class Session(dict[str, Any]):
     def modified(self) -> bool:
         """Whether a method changed the session, or somebody said so. A nested change does not show here.
 
-        ``True`` has the cookie set whatever happened; ``False`` has nothing saved that was changed so far, nested
-        values included. As ``flask.sessions.SecureCookieSession.modified``.
+        ``True`` has the cookie set whatever happened. ``False`` has nothing saved that was changed so far, and from
+        then on only what a method changes, as in Flask (``flask.sessions.SecureCookieSession.modified``).
         """
         self.accessed = True
         return self._modified
@@ -201,14 +203,14 @@ class Session(dict[str, Any]):
         super().update(() if other is None else other, **kwargs)
         self.mark_modified()
 
-    def pop(self, key: str, *default: Any) -> Any:
+    def pop(self, key: str, default: Any = _MISSING) -> Any:
         present = key in self
-        value = super().pop(key, *default)
+        value = super().pop(key) if default is _MISSING else super().pop(key, default)
         if present:
             self.mark_modified()
         return value
 
-    def setdefault(self, key: str, default: Any = None, /) -> Any:
+    def setdefault(self, key: str, default: Any = None) -> Any:
         present = key in self
         value = super().setdefault(key, default)
         if not present:

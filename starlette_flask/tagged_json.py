@@ -151,6 +151,8 @@ class PassDict(JSONTag):
 
 
 class TagTuple(JSONTag):
+    """A tuple, its items tagged; a named one comes back as a plain one."""
+
     __slots__ = ()
     key = " t"
 
@@ -165,6 +167,8 @@ class TagTuple(JSONTag):
 
 
 class PassList(JSONTag):
+    """A list: JSON has it."""
+
     __slots__ = ()
 
     def check(self, value: Any) -> bool:
@@ -177,6 +181,8 @@ class PassList(JSONTag):
 
 
 class TagBytes(JSONTag):
+    """Bytes, in base64."""
+
     __slots__ = ()
     key = " b"
 
@@ -207,6 +213,8 @@ class TagMarkup(JSONTag):
 
 
 class TagUUID(JSONTag):
+    """A UUID, as 32 hexadecimal digits."""
+
     __slots__ = ()
     key = " u"
 
@@ -267,9 +275,8 @@ class TaggedJSONSerializer:
         for tag_class in self.default_tags:
             self.register(tag_class)
         # With the standard tags, and nothing in their place, most values are tagged by their exact type.
-        own = (type(self).tag, type(self).untag, self.default_tags)
-        standard = TaggedJSONSerializer
-        self._by_type = self.order.copy() if own == (standard.tag, standard.untag, standard.default_tags) else None
+        own = (type(self).tag, type(self).untag, tuple(self.default_tags))
+        self._by_type = self.order.copy() if own == _STANDARD else None
         self._standard_size = len(self.tags)
 
     def register(self, tag_class: type[JSONTag], force: bool = False, index: int | None = None) -> None:
@@ -334,6 +341,9 @@ class TaggedJSONSerializer:
         if may_be_tagged or self.order != self._by_type or len(self.tags) != self._standard_size:
             return untag_all(self.untag, data)
         return data
+
+
+_STANDARD = (TaggedJSONSerializer.tag, TaggedJSONSerializer.untag, tuple(TaggedJSONSerializer.default_tags))
 
 
 def untag_all(untag: Callable[[dict[str, Any]], Any], value: Any) -> Any:

@@ -1003,6 +1003,9 @@ class TestWhatLooksLikeASecretKey:
             (bytearray(), TypeError),
             (ValueError("key"), TypeError),
             (Choice.KEY, TypeError),
+            (Path("key"), TypeError),
+            ("undefined", ValueError),
+            ("null", ValueError),
             (Settings(secret_key=pydantic.SecretStr("key")), ValueError),
         ],
     )
@@ -1040,3 +1043,29 @@ class TestDigestMethods:
                 codec.loads(value, max_age=1)
             assert caught.value.payload == value.split(".")[0].encode()
             assert codec.loads_unsafe(value, max_age=1) == (False, {"a": 1})
+
+
+class TestManyUsers:
+    """What is remembered goes only when there is no more room, and a large session takes no more than a small one."""
+
+    def test_coming_again_forgets_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        codec = SessionCodec(KEY)
+        values = [codec.dumps({"user": number}) for number in range(1024)]
+        for _ in range(2):
+            for value in values:
+                codec.loads(value)
+        monkeypatch.setattr(codec, "serializer", None)
+        monkeypatch.setattr("starlette_flask.codec.hmac", None)  # to verify again would fail
+        assert [codec.loads(value) for value in values] == [{"user": number} for number in range(1024)]
+
+    def test_many_keys_take_little_memory(self) -> None:
+        codec = SessionCodec(KEY)
+        keys = [f"{a}{b}" for a, b in product("abcdefghijklmnopqrstuvwxyz", repeat=2)][:560]
+        values = [codec.dumps({**dict.fromkeys(keys, 1), "u": number}) for number in range(1024)]
+        tracemalloc.start()
+        try:
+            for value in [*values, *values]:
+                codec.loads(value)
+            assert tracemalloc.get_traced_memory()[0] < 16_000_000
+        finally:
+            tracemalloc.stop()

@@ -256,7 +256,15 @@ class TestDict:
 
 
 class TestUpdate:
-    """`update` takes what Werkzeug's takes."""
+    """Methods take what Werkzeug's take."""
+
+    def test_default_by_name(self) -> None:
+        session, recorder = Session(a=1), CallbackDict[str, Any]({"a": 1}, lambda _: None)
+        for each in (session, recorder):
+            assert each.pop("b", default=None) is None
+            assert each.pop("a", default=None) == 1
+            assert each.setdefault("n", default=[]) == []
+        assert dict(session) == dict(recorder) == {"n": []}
 
     def test_none(self) -> None:
         session, recorder = Session(), CallbackDict[str, Any]({}, lambda _: None)

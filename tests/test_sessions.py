@@ -1012,3 +1012,29 @@ def test_no_session_at_all_in_its_place_too_late(caplog: pytest.LogCaptureFixtur
     ((_, level, text),) = [entry for entry in caplog.record_tuples if entry[0] == "starlette_flask"]
     assert level == logging.WARNING
     assert text.endswith("changed keys: 'user'")
+
+
+@pytest.mark.parametrize("kind", ["flask", "flask with tags", "quart"])
+def test_from_flask_twice_is_one_session(kind: str) -> None:
+    """Also where the application's serializer is its own, or Quart's."""
+    from flask import Flask
+    from flask.json.tag import JSONTag, TaggedJSONSerializer
+    from flask.sessions import SecureCookieSessionInterface
+    from quart import Quart
+
+    other: Any = Quart(__name__) if kind == "quart" else Flask(__name__)
+    other.secret_key = KEY
+    if kind == "flask with tags":
+        other.session_interface = SecureCookieSessionInterface()
+        other.session_interface.serializer = TaggedJSONSerializer()
+        other.session_interface.serializer.register(
+            type("Unused", (JSONTag,), {"key": " x", "check": lambda *_: False})
+        )
+
+    inner = SessionMiddleware.from_flask(app_that(lambda session: session.update(b=session["a"] + 1)), other)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"]["a"] = 1
+        await inner(scope, receive, send)
+
+    assert call(SessionMiddleware.from_flask(app, other)).saved == {"a": 1, "b": 2}

@@ -421,3 +421,20 @@ class TestOwnUntag:
         ours = TaggedJSONSerializer()
         ours.tags["x"] = ours.tags[" t"]
         assert ours.loads('{"a":{"x":[1]}}') == {"a": (1,)}
+
+    def test_appended_to_the_defaults(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class TagSet(JSONTag):
+            key = "set"
+
+            def check(self, value: Any) -> bool:
+                return isinstance(value, set)
+
+            def to_json(self, value: Any) -> Any:
+                return sorted(value)
+
+            def to_python(self, value: Any) -> Any:
+                return set(value)
+
+        monkeypatch.setattr(TaggedJSONSerializer, "default_tags", [*TaggedJSONSerializer.default_tags, TagSet])
+        serializer = TaggedJSONSerializer()
+        assert serializer.loads(serializer.dumps({"a": {1, 2}})) == {"a": {1, 2}}

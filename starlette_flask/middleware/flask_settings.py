@@ -6,8 +6,8 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Any, TypedDict, cast
 from warnings import warn
 
@@ -86,7 +86,7 @@ def flask_settings(flask_app: Any, overrides: Settings) -> Settings:
     settings["domain"] = settings.get("domain") or None  # Flask before 2.3 had False
     config = flask_app.config
     settings["refresh_each_request"] = config["SESSION_REFRESH_EACH_REQUEST"]
-    settings["max_cookie_size"] = config.get("MAX_COOKIE_SIZE", 4093)
+    settings["max_cookie_size"] = config.get("MAX_COOKIE_SIZE", 4093) or 0
     settings["permanent_session_lifetime"] = flask_app.permanent_session_lifetime
     settings.update(overrides)
     return cast("Settings", settings)
@@ -129,17 +129,23 @@ def _serializer(serializer: Any, flask_app: Any) -> Any:
     if not (_is_framework(serializer.dumps) and _is_framework(serializer.loads)):
         return _InAppContext(serializer, flask_app) if is_flask else serializer
     if not is_flask:
-        return _TaggedJSON(serializer, partial(json.dumps, default=json_default), json.loads)
+        return _TaggedJSON(serializer, _quart_dumps, json.loads)
     if _is_default(serializer, flask_app.json):
         return None
     return _TaggedJSON(serializer, flask_app.json.dumps, flask_app.json.loads)
 
 
+def _quart_dumps(value: Any, **settings: Any) -> str:
+    return json.dumps(value, default=json_default, **settings)
+
+
+@dataclass(frozen=True)
 class _TaggedJSON:
     """An application's own tags and its own JSON. Tags that it registers later count, too."""
 
-    def __init__(self, tagged: Any, dumps: Callable[..., str], loads: Callable[[Any], Any]) -> None:
-        self._tagged, self._dumps, self._loads = tagged, dumps, loads
+    _tagged: Any
+    _dumps: Callable[..., str]
+    _loads: Callable[[Any], Any]
 
     def dumps(self, value: Any) -> str:
         return self._dumps(self._tagged.tag(value), separators=(",", ":"))
@@ -148,11 +154,12 @@ class _TaggedJSON:
         return untag_all(self._tagged.untag, self._loads(value))
 
 
+@dataclass(frozen=True)
 class _InAppContext:
     """A serializer of an application's own, called as Flask calls it: where ``current_app`` is that application."""
 
-    def __init__(self, serializer: Any, flask_app: Any) -> None:
-        self._serializer, self._flask_app = serializer, flask_app
+    _serializer: Any
+    _flask_app: Any
 
     def dumps(self, value: Any) -> Any:
         with self._flask_app.app_context():

@@ -148,7 +148,8 @@ class SessionMiddleware:
 
         ``overrides`` are settings of :class:`SessionMiddleware` that count instead of the application's. Raises
         ``TypeError`` or ``ValueError`` for an application whose sessions this class cannot match, saying why.
-        See :func:`starlette_flask.middleware.flask_settings.flask_settings` for what is asked of it.
+        A session class of its own is warned about: on this side, the session is a :class:`starlette_flask.Session`.
+        See :func:`starlette_flask.middleware.flask_settings.flask_settings` for what is asked of the application.
         """
         return cls(app, **flask_settings(flask_app, overrides))
 
@@ -163,28 +164,29 @@ class SessionMiddleware:
             return
         session = self._open(scope)
         scope["session"] = session
-        started = saved = False
+        begun = ""  # the message that did or could have brought the cookie
+        started = False
         server_send: Send = send
 
         # Not async itself: it hands on what the server's own send returns, and saves a coroutine per message.
         def send_with_session(message: Message) -> Awaitable[None]:
-            nonlocal started, saved
+            nonlocal started, begun
             if not started and message["type"] in _STARTS:
                 started = True
                 if session.accessed or session._refreshes or session._modified or scope.get("session") is not session:
                     message = self._save(scope, session, message)
-                saved = True
+                begun = message["type"]
             return server_send(message)
 
         try:
             await self.app(scope, receive, send_with_session)
         finally:
-            if saved and (
+            if begun and (
                 session._unsaved
                 or (session.accessed and session._snapshot != b"")
                 or scope.get("session") is not session
             ):
-                self._report_late_changes(scope, session)
+                self._report_late_changes(scope, session, begun)
 
     def _is_shared(self, outer: object) -> bool:
         """Say whether ``outer`` is the session of a middleware further out with equal settings."""
@@ -209,19 +211,19 @@ class SessionMiddleware:
         try:
             opened = self._codec.open(value, self._opens_for, self._leeway)
         except BadData as error:
-            return self._load_starlette(value, error)
+            return self._load_otherwise(value, error)
         if opened is None:
-            return self._load_starlette(value, None)
+            return self._load_otherwise(value, None)
         content, serialized, _ = opened
         if not is_dict(content):  # Flask answers such a request with 500
-            return self._load_starlette(value, BadPayload("The payload is not an object"))
+            return self._load_otherwise(value, BadPayload("The payload is not an object"))
         session = Session(content)
         session._new = False
         session._saved = serialized
         session._refreshes = self._refresh and bool(content.get("_permanent"))
         return session
 
-    def _load_starlette(self, value: bytes, error: BadData | None) -> Session:
+    def _load_otherwise(self, value: bytes, error: BadData | None) -> Session:
         """Return the session of a cookie in Starlette's format, modified so that it is rewritten, or an empty one."""
         if self._starlette is not None and not isinstance(error, BadPayload):
             try:
@@ -384,7 +386,7 @@ class SessionMiddleware:
         field, _ = self._render(merged)
         return [*(header for header in headers if header not in inner), (b"set-cookie", field)]
 
-    def _report_late_changes(self, scope: Scope, session: Session) -> None:
+    def _report_late_changes(self, scope: Scope, session: Session, begun: str) -> None:
         """Warn of what was changed after the session had been saved, or with no response to save it in."""
         current = scope.get("session")
         if current is session or _saves_itself(current):
@@ -398,7 +400,8 @@ class SessionMiddleware:
                 content = {}
         changed = self._changed_keys(self._content_of(session._saved), content)
         if changed:
-            self._report_lost("the response had begun", session, changed)
+            reason = "the connection was refused" if begun == "websocket.close" else "the response had begun"
+            self._report_lost(reason, session, changed)
 
     def _report_lost(self, reason: str, session: Session, keys: Iterable[str]) -> None:
         logger.warning(
