@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from hypothesis import settings
 
-from .harness import compared
-
-CONFORMANCE = os.environ.get("HYPOTHESIS_PROFILE") == "conformance"
+from .harness import CONFORMANCE, compared
 
 settings.register_profile("conformance", max_examples=3_000)
 if CONFORMANCE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import operator
+import os
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -26,6 +27,9 @@ def release(package: str) -> tuple[int, ...]:
     """Return a package's version as numbers, to leave out what an older one does not have."""
     return tuple(int(part) for part in version(package).split(".")[:3])
 
+
+#: Whether this is the run of many thousand examples; see conftest.py.
+CONFORMANCE = os.environ.get("HYPOTHESIS_PROFILE") == "conformance"
 
 FLASK, WERKZEUG = release("flask"), release("werkzeug")
 #: Werkzeug 3.1.9 reads Cookie fields by a new grammar; before, broken ones were read otherwise.
@@ -135,6 +139,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "|=": _inplace_or,
     "permanent =": _set("permanent"),
     "modified =": _set("modified"),
+    "accessed =": _set("accessed"),
     "change nested, modified =": _change_nested_and_say,
 }
 
@@ -154,6 +159,12 @@ class _Shown(str):
 
     __slots__ = ()
     __repr__ = str.__str__
+
+
+if FLASK < (3, 1, 3):  # see FlaskSide._view
+    del OPERATIONS["accessed ="]
+if WERKZEUG < (3, 1):  # which did not see it
+    del OPERATIONS["|="]
 
 
 @dataclass(frozen=True)

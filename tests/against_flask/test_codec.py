@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 from ast import literal_eval
 from collections.abc import Callable
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import flask.json.tag
 import pytest
@@ -328,8 +331,34 @@ class TestTags:
                 said.append((text, repr(subclass().loads(text)), [*subclass().tags]))
         assert said[0] == said[1]
 
-    # OPEN: "untag" is not asked where no key of the text begins with a blank (TaggedJSONSerializer.loads).
-    @pytest.mark.parametrize("method", ["tag"])
+    @pytest.mark.parametrize(
+        "value",
+        [
+            UUID(int=1),
+            Decimal("1.50"),
+            datetime(2024, 1, 2, 3, 4, 5, 678, tzinfo=timezone(timedelta(hours=2))),
+            datetime(2024, 1, 2),
+            date(2024, 1, 2),
+            Item(),
+            Html(),
+            Html,
+            NotHtml(),
+            Unstorable(),
+            b"bytes",
+            (1,),
+            1j,
+        ],
+        ids=repr,
+    )
+    def test_without_tags_the_json_provider_is_asked(self, value: Any) -> None:
+        said = []
+        for serializer in (TaggedJSONSerializer, flask.json.tag.TaggedJSONSerializer):
+            untagged: Any = type("Untagged", (serializer,), {"default_tags": []})()
+            with APP.app_context():
+                said.append((untagged.tags, outcome(untagged.dumps, {"b": 1, "a": [value]})))
+        assert said[0] == said[1]
+
+    @pytest.mark.parametrize("method", ["tag", "untag"])
     def test_a_subclass_has_a_method_of_its_own(self, method: str) -> None:
         said = []
         for serializer in (TaggedJSONSerializer, flask.json.tag.TaggedJSONSerializer):

@@ -48,7 +48,19 @@ def same(fields: list[bytes]) -> None:
 pieces = st.one_of(
     st.sampled_from([*'=";\\ \t,', *"sae1", "session", "session=", '"', "\\", ";", " "]).map(str.encode),
     st.sampled_from(
-        [b"session=v", b'session="v', b'"; ', b'\\"', b"\\\\", b"\\042", b"\\377", b"\\303\\251", b"\\8", b"\\"]
+        [
+            b"session=v",
+            b'session="v',
+            b'"; ',
+            b'\\"',
+            b"\\\\",
+            b"\\042",
+            b"\\377",
+            b"\\400",
+            b"\\303\\251",
+            b"\\8",
+            b"\\",
+        ]
     ),
     st.sampled_from(["\xe9", "\u2028", "\xa0", "\x85", "\u5317", "\U0001f355"]).map(str.encode),
     st.binary(min_size=1, max_size=1),
@@ -74,6 +86,7 @@ class TestReadCookie:
     @example(b'session="')
     @example(b'session="\n"')
     @example(b'session="\\\n"')
+    @example(b'session="\\377\\400\\777\\08\\8"')
     @example(b'session="a" b; session=c')
     @example(b'session="a;session=b;c"')
     @example(b'x="; session=a"; session=b')

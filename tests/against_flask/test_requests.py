@@ -62,24 +62,20 @@ ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
     "del": [("a",), ("missing",), ([],)],
     "pop": [("a",), ("missing",), ("missing", 5), ("a", 5), ([], 5)],
     "setdefault": [("a",), ("missing",), ("missing", [5]), ([], 5)],
-    "update": [(), ({},), ({"a": 2},), ([("b", 2)],), ([],)],
+    "update": [(), ({},), ({"a": 2},), ([("b", 2)],), ([],), *([(None,)] if WERKZEUG >= (3, 1) else [])],
     "update(**)": [({"a": 2},), ({},), ({"a": 2}, {"b": 3})],
     "|=": [({},), ({"b": 2},), ([("b", 2)],)],
     "permanent =": [(True,), (False,), ("yes",), (None,)],
     "modified =": [(True,), (False,)],
+    "accessed =": [(True,), (False,)],
     "change nested, modified =": [("a", True), ("a", False), ("missing", True)],
 }
 # OPEN: where these fail, Flask has `Vary: Cookie`, for it calls a session accessed before it is asked anything:
 #   session[[]] = 1; session.update(5); session |= 5; session.update([("a", 1), ("b",)])
-# OPEN: Werkzeug takes session.update(None), session.pop("a", default=1) and session.setdefault("a", default=1).
+# OPEN: Werkzeug takes session.pop("a", default=1), session.setdefault("a", default=1), and key= by name in both.
 
 
-EACH = [
-    Operation(name, args)
-    for name in OPERATIONS
-    if not (name == "|=" and WERKZEUG < (3, 1))
-    for args in ARGUMENTS.get(name, [()])
-]
+EACH = [Operation(name, args) for name in OPERATIONS for args in ARGUMENTS.get(name, [()])]
 
 
 class TestOperations:
@@ -190,6 +186,11 @@ class TestSettings:
         pair = Pair(config)
         for request in (WRITE, DELETE, Request((), (*WRITE.operations, Operation("permanent =", (True,))))):
             assert same_answer(pair, request).set_cookie
+
+    @pytest.mark.parametrize("less", [0, 1])
+    def test_the_size_of_a_cookie(self, less: int) -> None:
+        size = len(same_answer(Pair(), WRITE).set_cookie[0])
+        assert same_answer(Pair({"MAX_COOKIE_SIZE": size - less}), WRITE).warned == bool(less)
 
     @pytest.mark.skipif(not HAS_FALLBACKS, reason="SECRET_KEY_FALLBACKS came with Flask 3.1")
     @pytest.mark.parametrize(

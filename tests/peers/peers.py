@@ -136,7 +136,7 @@ class Starlette(Middleware):
 class Published(Middleware):
     """This package as it was."""
 
-    name = "starlette-flask 0.1.0"
+    name = "0.1.0, published before"
     offered = frozenset({"secret_key", "session_cookie", "same_site", "digest_method"})
 
     def __init__(self) -> None:
@@ -152,7 +152,7 @@ class Published(Middleware):
 class Ours(Middleware):
     """This package."""
 
-    name = "this package"
+    name = "starlette-flask 1.0"
     offered = Middleware.offered | {"digest_method", "allow_path_regex", "leeway", "accept_starlette_cookies"}
 
     def wrap(self, app: ASGIApp, settings: dict[str, Any]) -> ASGIApp:
