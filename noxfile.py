@@ -94,7 +94,7 @@ def peers(session: nox.Session) -> None:
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Hostile input for some minutes: nothing may raise, set a cookie or open that no key signed."""
-    install(session, "tests")
+    install(session, "fuzz")
     session.run("python", "-m", "tests.trust.fuzz", *session.posargs)
 
 

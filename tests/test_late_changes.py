@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import BackgroundTasks, FastAPI, Request, WebSocket
 from fastapi.responses import StreamingResponse
+from itsdangerous import URLSafeTimedSerializer
 from websockets.sync.client import connect
 
 from starlette_flask import SessionMiddleware
@@ -293,3 +295,34 @@ class TestRealServer:
             for _ in websocket:
                 raise AssertionError("nothing is sent")
         assert wait_for(lost) == [told("received", path="/socket")]
+
+
+class Broken:
+    """A value whose own method fails."""
+
+    def __html__(self) -> str:
+        raise KeyError("SECRET")
+
+
+@pytest.mark.parametrize("value", [Broken(), datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))])
+def test_a_value_that_breaks_is_reported_and_masks_no_error(value: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a late value raises when it is looked at, the application's own error is the one that comes out."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        scope["session"]["cart"] = [value]
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        call(SessionMiddleware(app, KEY), cookie=signed(BEFORE))
+    (text,) = [entry[2] for entry in caplog.record_tuples if entry[0] == "starlette_flask"]
+    assert text.endswith("changed keys: 'cart'")
+
+
+def test_a_date_that_cannot_be_written_again_can_be_read() -> None:
+    """One who has the key may sign it; no request fails for having it in its session."""
+    signing = URLSafeTimedSerializer(KEY, "cookie-session", signer_kwargs={"key_derivation": "hmac"})
+    value = signing.dumps({"a": [{" d": "31 Dec 9999 23:59:59 -2359"}]})
+    seen: list[Any] = []
+    reply = call(SessionMiddleware(app_that(lambda session: seen.append(session["a"])), KEY), cookie=value)
+    assert (len(seen), reply.set_cookies) == (1, [])

@@ -107,6 +107,19 @@ class TestAccepted:
         assert visit(by_starlette(), salt="another").set_cookies != []
 
 
+class TestLogInInside:
+    """An application inside, which sees no session in such a cookie, logs another user in."""
+
+    @pytest.mark.parametrize(
+        ("change", "user"), [(lambda _: None, 9), (lambda s: s.update(seen=1), 9), (lambda s: s.update(user=8), 8)]
+    )
+    def test_what_it_sets_stays(self, change: Callable[[Any], object], user: int) -> None:
+        headers = [(b"set-cookie", f"session={signed({'user': 9})}; Path=/".encode())]
+        middleware = SessionMiddleware(app_that(change, headers=headers), KEY, accept_starlette_cookies=True)
+        saved = call(middleware, cookie=by_starlette()).saved
+        assert (saved["user"], saved["name"]) == (user, BEFORE["name"])
+
+
 class TestLogOut:
     """A cookie of Starlette's that the request empties is deleted."""
 

@@ -35,8 +35,6 @@ logger = logging.getLogger("starlette_flask")
 _SCOPES = frozenset({"http", "websocket"})
 #: The messages that can carry a cookie to the client, and the one that says that none will.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
-#: What a serializer raises for a value that it cannot store.
-_UNSTORABLE = (TypeError, ValueError, RecursionError)
 _LONGEST = timedelta(days=365 * 1000)  # keeps Expires a date with a four-digit year
 
 
@@ -321,13 +319,13 @@ class SessionMiddleware:
         except ValueError:
             try:
                 return self._codec.serialize(content)
-            except _UNSTORABLE:
+            except Exception:  # whatever a value's own methods raise
                 return b""  # like nothing that was loaded
 
     def _serialize(self, content: dict[str, Any]) -> bytes:
         try:
             return self._codec.serialize(content)
-        except _UNSTORABLE as error:  # as in Flask, the request fails; here it says which key is to blame
+        except Exception as error:  # as in Flask, the request fails; here it says which key is to blame
             keys = [repr(key) for key in content if self._one(content, key) is None]
             where = f"key {', '.join(keys)}" if keys else "keys of different types"
             raise TypeError(f"The session cannot be stored because of {where}: {error}") from error
@@ -361,8 +359,7 @@ class SessionMiddleware:
         """
         cookie = parse_set_cookie(inner[-1][1], session._path)  # the last one is what the client will keep
         deletes = cookie.deletes or not cookie.value
-        # The inner application could not read a cookie of Starlette's format: what it did not keep, it did not remove.
-        before = {} if session._is_foreign and not deletes else self._content_of(session._saved)
+        before = self._content_of(session._saved)
         session._saved = self._serialize(content)
         ours = self._content_of(session._saved)  # with its keys as they come back from a cookie
         changed = self._changed_keys(before, ours)
@@ -375,11 +372,12 @@ class SessionMiddleware:
             if not is_dict(theirs):  # to overwrite what we cannot read might undo a log-out, too
                 self._report_lost("the response sets a cookie of that name which does not open", session, changed)
                 return headers
-        merged = dict(theirs)
+        # In a cookie of Starlette's format the inner application saw nothing: what it did not set, it did not remove.
+        merged = {**before, **theirs} if session._is_foreign and not deletes else dict(theirs)
         for key in changed:
             if key not in ours:
                 merged.pop(key, None)
-            elif key in theirs or key not in before:
+            elif key in merged or key not in before:
                 merged[key] = ours[key]
         if not self._changed_keys(theirs, merged):
             return headers
@@ -428,7 +426,7 @@ class SessionMiddleware:
         """Return one value of the content serialized, ``None`` where it cannot be stored."""
         try:
             return self._codec.serialize({key: content[key]})
-        except _UNSTORABLE:
+        except Exception:
             return None
 
 

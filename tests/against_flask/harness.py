@@ -131,6 +131,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "session[key] =": operator.setitem,
     "del": operator.delitem,
     "pop": lambda session, *args: session.pop(*args),
+    "pop(key=, default=)": lambda session, key, default: session.pop(key=key, default=default),
+    "setdefault(key=, default=)": lambda session, key, default: session.setdefault(key=key, default=default),
     "popitem": lambda session: session.popitem(),
     "clear": lambda session: session.clear(),
     "setdefault": lambda session, *args: session.setdefault(*args),

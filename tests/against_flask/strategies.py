@@ -120,8 +120,8 @@ unstorable = st.one_of(
     st.sampled_from([Unstorable(), {1, 2}, 1j, object, Item, b"".join, {1: 0, "a": 0}, {None: 0, 1: 0}]),
     st.just({(1, 2): 0}),
     st.just({b"bytes": 0}),
+    st.just(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))),  # in UTC, the year 0
 )
-too_early = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))  # in UTC, the year 0
 names = st.one_of(
     st.sampled_from(["a", "b", "c", "_permanent", "_flashes", "", "é", "\udcff", " t", " di", " b__", " t__"]),
     st.text(max_size=4),
@@ -145,9 +145,7 @@ values = st.recursive(st.one_of(scalars, foreign), nested, max_leaves=6)
 faithful = st.recursive(scalars, nested, max_leaves=6)
 contents = st.dictionaries(names, faithful, max_size=4)
 values_that_change = st.one_of(st.lists(faithful, max_size=2), st.dictionaries(names, faithful, max_size=2))
-# OPEN: the middleware looks for nested changes in it, too, and knows three of the errors that this raises; it is not
-# in the sessions of the requests. `session["a"] = too_early; session.modified = False` is 200 in Flask and 500 here.
-any_values = st.recursive(st.one_of(scalars, scalars, foreign, unstorable, st.just(too_early)), nested, max_leaves=6)
+any_values = st.recursive(st.one_of(scalars, scalars, foreign, unstorable), nested, max_leaves=6)
 
 
 # Settings
@@ -158,7 +156,7 @@ TOKEN = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST
 def _is_key(key: str | bytes) -> bool:
     """Say whether this is neither empty nor a mask, which this project refuses."""
     text = key.decode("latin-1") if isinstance(key, bytes) else key
-    return text.strip().strip("*") not in ("", "None")
+    return text.strip().strip("*").lower() not in ("", "none", "null", "undefined")
 
 
 keys = st.one_of(
@@ -275,6 +273,8 @@ writing = st.one_of(
     _operation("pop", any_keys, scalars),
     _operation("popitem"),
     _operation("clear"),
+    _operation("pop(key=, default=)", any_keys, scalars),
+    _operation("setdefault(key=, default=)", session_keys, stored),
     _operation("setdefault", any_keys),
     _operation("setdefault", session_keys, stored),
     _operation("update"),
@@ -374,6 +374,8 @@ no_sessions = st.one_of(
     st.sampled_from(
         ['{"a":{"\\u0020t":[1]}}', '{"\\u0020di":{"\\u0020t__":1}}', ' {" t": [{" t" : []}]} ', '{"a": "x\\u0020"}']
     ),
+    # A session, which cannot be written again: the date is of the year 10000 in UTC.
+    st.just('{"a":[1,{" d":"Fri, 31 Dec 9999 23:59:59 -0500"}]}'),
     st.text(max_size=6),
 ).map(lambda text: base64_encode(text.encode()))
 raw_payloads = st.one_of(

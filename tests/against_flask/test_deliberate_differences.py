@@ -339,7 +339,7 @@ DIFFERENCES = [
             "ValueError",
             refused({"SECRET_KEY": key}),
         )
-        for key in (" ", "None", "***", b"**********")
+        for key in (" ", "None", "null", "UNDEFINED", "***", b"**********")
     ],
     Difference(
         "A secret key that is a bytearray",
@@ -391,6 +391,7 @@ DIFFERENCES = [
             ("exa mple.com", "exa mple.com"),
             ("a.example; Secure", "a.example; Secure"),
             ("example.com.", "example.com."),
+            ("https://example.com", "https"),
             (".", ""),
         ]
     ],

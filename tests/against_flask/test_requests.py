@@ -61,6 +61,8 @@ ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
     "session[key] =": [("a", 1), ("b", [{}]), ("a", Unstorable()), (5, 1), (None, 1)],
     "del": [("a",), ("missing",), ([],)],
     "pop": [("a",), ("missing",), ("missing", 5), ("a", 5), ([], 5)],
+    "pop(key=, default=)": [("a", 5), ("missing", 5)],
+    "setdefault(key=, default=)": [("a", 5), ("missing", [5])],
     "setdefault": [("a",), ("missing",), ("missing", [5]), ([], 5)],
     "update": [(), ({},), ({"a": 2},), ([("b", 2)],), ([],), *([(None,)] if WERKZEUG >= (3, 1) else [])],
     "update(**)": [({"a": 2},), ({},), ({"a": 2}, {"b": 3})],
@@ -72,7 +74,6 @@ ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
 }
 # OPEN: where these fail, Flask has `Vary: Cookie`, for it calls a session accessed before it is asked anything:
 #   session[[]] = 1; session.update(5); session |= 5; session.update([("a", 1), ("b",)])
-# OPEN: Werkzeug takes session.pop("a", default=1), session.setdefault("a", default=1), and key= by name in both.
 
 
 EACH = [Operation(name, args) for name in OPERATIONS for args in ARGUMENTS.get(name, [()])]
