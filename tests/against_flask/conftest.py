@@ -8,7 +8,7 @@ from hypothesis import settings
 
 from .harness import CONFORMANCE, compared
 
-settings.register_profile("conformance", max_examples=3_000)
+settings.register_profile("conformance", max_examples=5_000)
 if CONFORMANCE:
     settings.load_profile("conformance")
 

@@ -234,7 +234,7 @@ class TestSetting:
         [
             pytest.param(signed({**ADA, "_permanent": True}), lambda _: None, {}, id="refreshed (CVE-2023-30861)"),
             pytest.param(
-                signed({**ADA, "_permanent": True}), lambda _: None, {"max_age": 60}, id="refreshed, with max_age"
+                signed({**ADA, "_permanent": True}), lambda _: None, {"max_age": 86_400}, id="refreshed, with max_age"
             ),
             pytest.param(
                 fuzz.starlettes(ADA, KEY).decode(),

@@ -458,7 +458,7 @@ class TestRealServers:
             response = client.get("/before")
             assert (response.status_code, "set-cookie" in response.headers) == (500, False)
             assert visits() == 2
-            with suppress(httpx.RemoteProtocolError):  # h11 may have passed the end on as it was
+            with suppress(httpx.TransportError):  # how the end of it looks depends on how far it had come
                 client.get("/during")
             # The start of that response, with its cookie, had been sent; the client may or may not have kept it.
             before = visits()
