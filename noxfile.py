@@ -84,6 +84,26 @@ def conformance(session: nox.Session) -> None:
     session.run("pytest", "tests/against_flask", *session.posargs, env={"HYPOTHESIS_PROFILE": "conformance"})
 
 
+#: What the differential suite is run with: the oldest that it passes with byte for byte, one between, the newest.
+VERSIONS = {
+    "oldest": ["flask==2.3.2", "werkzeug==2.3.3"],
+    "middle": ["flask==3.0.0", "werkzeug==3.0.0", "quart==0.19.0"],
+    "newest": ["flask", "werkzeug", "quart"],
+}
+ITSDANGEROUS = {"oldest": "2.0.1", "middle": "2.1.2", "newest": "2.2.0"}
+
+
+@nox.session
+@nox.parametrize("age", list(VERSIONS), ids=list(VERSIONS))
+def versions(session: nox.Session, age: str) -> None:
+    """The differential suite on the oldest and newest Flask, Werkzeug, Quart and itsdangerous."""
+    session.install(
+        "-e", ".", *VERSIONS[age], "pytest", "hypothesis", "time-machine", "starlette", "httpx2", "fastapi"
+    )
+    session.install("--no-deps", f"itsdangerous=={ITSDANGEROUS[age]}")  # also one older than that Flask asks for
+    session.run("pytest", "tests/against_flask", *session.posargs)
+
+
 @nox.session
 def peers(session: nox.Session) -> None:
     """What other session middlewares do where this one loses nothing: the table in the README."""
