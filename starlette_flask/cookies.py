@@ -41,8 +41,8 @@ _ESCAPE = re.compile(rb"\\([0-3][0-7]{2}|.)")
 def read_cookie(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """Return the value that Werkzeug reads for the cookie ``name``, or ``None`` where there is no such cookie.
 
-    ``headers`` are an ASGI scope's: pairs of a lower-case name and a value. Bytes that are not UTF-8 come back as
-    they are, where Werkzeug, and so Flask, fails on the request. Raises nothing, whatever the bytes.
+    ``headers`` are an ASGI scope's: pairs of a lower-case name and a value. Bytes above 0x7F come back as they are,
+    where Werkzeug takes them for Latin-1; no signed value has any. Raises nothing, whatever the bytes.
     """
     fields = [value for field_name, value in headers if field_name == b"cookie"]
     field = fields[0] if len(fields) == 1 else b";".join(fields)

@@ -176,6 +176,7 @@ class Session(dict[str, Any]):
     # Writing. Each marks after the fact, so that a call that raises is no change.
 
     def __setitem__(self, key: str, value: Any) -> None:
+        self.accessed = True
         super().__setitem__(key, value)
         self.mark_modified()
 
@@ -185,6 +186,7 @@ class Session(dict[str, Any]):
         self.mark_modified()
 
     def __ior__(self, other: Any, /) -> Session:  # type: ignore[override]
+        self.accessed = True
         super().__ior__(other)
         self.mark_modified()
         return self
@@ -200,6 +202,7 @@ class Session(dict[str, Any]):
         return item
 
     def update(self, other: Any = None, /, **kwargs: Any) -> None:  # Werkzeug's takes None, too
+        self.accessed = True
         super().update(() if other is None else other, **kwargs)
         self.mark_modified()
 

@@ -51,20 +51,22 @@ _ASKED = {
     "partitioned": "get_cookie_partitioned",  # Flask 3.1
 }
 #: Methods whose answer depends on one request: where an application has its own, nothing here could match them.
-_FIXED = ("open_session", "save_session", "should_set_cookie", "get_expiration_time")
+_FIXED = ("open_session", "save_session", "should_set_cookie", "get_expiration_time", "is_null_session")
 
 
 def flask_settings(flask_app: Any, overrides: Settings) -> Settings:
     """Return keyword arguments for ``SessionMiddleware``: the application's settings, then ``overrides``.
 
     Asked are ``flask_app.config``, the ``get_*`` methods of ``flask_app.session_interface`` and its
-    ``get_signing_serializer``, and ``flask_app.permanent_session_lifetime``; for a setting that is overridden,
-    nothing is asked.
+    ``get_signing_serializer``, and ``flask_app.permanent_session_lifetime``; for an attribute of the cookie that
+    is overridden, nothing is asked.
 
     Raises ``ValueError`` where the application has no secret key, ``TypeError`` where its sessions are of another
     kind (kept on a server, signed in another way) or depend on the request at hand.
     """
-    interface = flask_app.session_interface
+    interface = getattr(flask_app, "session_interface", None)
+    if interface is None:
+        raise TypeError(f"flask_app must be a Flask or Quart application, not {type(flask_app).__name__}")
     for name in _FIXED:
         if not _is_framework(getattr(interface, name, None)):
             raise TypeError(f"{type(interface).__name__}.{name} is its own, and from_flask cannot follow it")
@@ -104,17 +106,23 @@ def _ask(interface: Any, method: str, flask_app: Any) -> Any:
 
 def _signing(interface: Any, flask_app: Any) -> dict[str, Any]:
     """Return what makes the signature and what it is made over."""
-    signing = interface.get_signing_serializer(flask_app)
+    signing = _ask(interface, "get_signing_serializer", flask_app)
     if signing is None:
         raise ValueError("The Flask app has no secret key: set app.secret_key or config['SECRET_KEY'] first")
-    if type(signing) is not URLSafeTimedSerializer or signing.signer is not TimestampSigner:
+    plain = type(signing) is URLSafeTimedSerializer and signing.signer is TimestampSigner
+    if not plain or signing.fallback_signers or signing.serializer_kwargs:
         raise TypeError(f"{type(interface).__name__}.get_signing_serializer signs in a way of its own")
     *fallbacks, secret_key = signing.secret_keys
+    signer = signing.make_signer()  # what is not in signer_kwargs is itsdangerous' default here, not Flask's
     return {
         "secret_key": secret_key,
         "secret_key_fallbacks": fallbacks,
         "salt": signing.salt,
-        "signer_kwargs": signing.signer_kwargs,
+        "signer_kwargs": {
+            "key_derivation": signer.key_derivation,
+            "digest_method": signer.digest_method,
+            **signing.signer_kwargs,
+        },
         "serializer": _serializer(signing.serializer, flask_app),
     }
 
@@ -126,7 +134,8 @@ def _serializer(serializer: Any, flask_app: Any) -> Any:
     Flask's and look for a Flask application, so keys stay in their order.
     """
     is_flask = _is_flask(flask_app)
-    if not (_is_framework(serializer.dumps) and _is_framework(serializer.loads)):
+    tagged = hasattr(serializer, "untag") and _is_framework(serializer.dumps) and _is_framework(serializer.loads)
+    if not tagged:
         return _InAppContext(serializer, flask_app) if is_flask else serializer
     if not is_flask:
         return _TaggedJSON(serializer, _quart_dumps, json.loads)

@@ -183,7 +183,7 @@ class TestLoads:
     def test_a_value_once_signed(self, value: Value, max_age: int | None) -> None:
         self.same(value.render(Pair(), NOW), max_age)
 
-    # OPEN: a signed timestamp of more than 8 bytes is none to itsdangerous, and one to SessionCodec.
+    # Not drawn: a signed timestamp of more than 8 bytes is none to itsdangerous, and one to SessionCodec.
     @examples(150)
     @given(raw_payloads, st.one_of(st.binary(max_size=8), st.integers(0, 2**64 - 1).map(int_to_bytes)), st.booleans())
     def test_any_payload_and_time_with_a_good_signature(self, payload: bytes, stamp: bytes, encoded: bool) -> None:

@@ -117,12 +117,13 @@ def signed(text: str) -> Callable[[Pair], Request]:
     return with_cookie(Value(base64_encode(text), "raw"))
 
 
-def signed_at(timestamp: bytes) -> Callable[[Pair], Request]:
-    """Return a request whose cookie has a good signature over any timestamp."""
+def signed_at(timestamp: bytes, behind: bytes = b"") -> Callable[[Pair], Request]:
+    """Return a request whose cookie has a good signature over any timestamp, and perhaps more behind it."""
 
     def request(pair: Pair) -> Request:
         value = base64_encode('{"a":1}') + b"." + base64_encode(timestamp)
-        return Request((b"session=" + value + b"." + pair.signing().make_signer().get_signature(value),), READ)
+        signature = pair.signing().make_signer().get_signature(value)
+        return Request((b"session=" + value + b"." + signature + behind,), READ)
 
     return request
 
@@ -236,6 +237,13 @@ DIFFERENCES = [
         500,
         EMPTY,
         asked(opened, signed_at(int_to_bytes(2**64 - 1))),
+    ),
+    Difference(
+        "A byte above 0x7F behind a good signature",
+        "base64 skips it, but counts it for the padding, as one byte or as two of UTF-8; no writer makes any",
+        OPENED,
+        EMPTY,
+        asked(opened, signed_at(int_to_bytes(NOW), b"\xe9")),
     ),
     # The session
     Difference(

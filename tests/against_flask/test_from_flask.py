@@ -305,6 +305,15 @@ class TestHonoured:
         kept = answer.set_cookie[0].partition(b";")[0]
         assert same_answer(pair, Request((kept,), (Operation("get", ("a",)),))).outcomes == ["range(1, 2)"]
 
+    @pytest.mark.parametrize("make", [dict, lambda: {"serializer": flask.json}])
+    def test_a_codec_that_says_less_than_flasks(self, make: Callable[[], dict[str, Any]]) -> None:
+        """itsdangerous derives the key otherwise where nobody says how, and writes with any module that can."""
+        app = with_class(signs_with(URLSafeTimedSerializer, **make()))
+        signing = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
+        with frozen(), app.app_context():
+            (cookie,) = [*same_answer(Pair(app=app), WRITE).set_cookie]
+            assert signing.loads(cookie.partition(b"=")[2].partition(b";")[0])
+
 
 class OwnSession(SecureCookieSession):
     """A session class of an application's own."""
@@ -351,10 +360,13 @@ def asks_request(method: str) -> type[SecureCookieSessionInterface]:
     return type("OwnInterface", (SecureCookieSessionInterface,), {method: call})
 
 
+REQUEST_RULES = ("open_session", "save_session", "should_set_cookie", "get_expiration_time", "is_null_session")
+
+
 class TestRefused:
     """What cannot be followed is an error when the middleware is built, and says what it is."""
 
-    @pytest.mark.parametrize("method", ["open_session", "save_session", "should_set_cookie", "get_expiration_time"])
+    @pytest.mark.parametrize("method", [*REQUEST_RULES])
     def test_a_rule_of_its_own_about_single_requests(self, method: str) -> None:
         with pytest.raises(TypeError, match=rf"OwnInterface\.{method} "):
             Pair(app=with_class(own(method)))
@@ -366,10 +378,15 @@ class TestRefused:
             Pair(app=with_class(ServerSide))
 
     @pytest.mark.parametrize(
-        "interface", [signs_with(OwnSerializer), signs_with(URLSafeTimedSerializer, signer=OwnSigner)]
+        "interface",
+        [
+            signs_with(OwnSerializer),
+            signs_with(URLSafeTimedSerializer, signer=OwnSigner),
+            signs_with(URLSafeTimedSerializer, fallback_signers=[{"key_derivation": "concat"}]),
+            signs_with(URLSafeTimedSerializer, serializer_kwargs={"indent": 1}),
+        ],
     )
     def test_a_signature_of_its_own(self, interface: type[SecureCookieSessionInterface]) -> None:
-        # OPEN: fallback_signers and serializer_kwargs of the codec are left out in silence.
         with pytest.raises(TypeError, match=r"OwnInterface\.get_signing_serializer"):
             Pair(app=with_class(interface))
 
@@ -384,6 +401,14 @@ class TestRefused:
             "get_cookie_name": {"session_cookie": "s"},
         }
         SessionMiddleware.from_flask(nothing, app, **overrides[method])
+
+    def test_a_codec_that_depends_on_the_request(self) -> None:
+        with pytest.raises(TypeError, match=r"OwnInterface\.get_signing_serializer needs a request"):
+            Pair(app=with_class(asks_request("get_signing_serializer")))
+
+    def test_no_application(self) -> None:
+        with pytest.raises(TypeError, match="flask_app must be"):
+            SessionMiddleware.from_flask(nothing, "app")
 
     @pytest.mark.parametrize("key", [None, "", b""])
     def test_no_secret_key(self, key: Any) -> None:

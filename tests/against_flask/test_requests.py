@@ -72,8 +72,6 @@ ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
     "accessed =": [(True,), (False,)],
     "change nested, modified =": [("a", True), ("a", False), ("missing", True)],
 }
-# OPEN: where these fail, Flask has `Vary: Cookie`, for it calls a session accessed before it is asked anything:
-#   session[[]] = 1; session.update(5); session |= 5; session.update([("a", 1), ("b",)])
 
 
 EACH = [Operation(name, args) for name in OPERATIONS for args in ARGUMENTS.get(name, [()])]
