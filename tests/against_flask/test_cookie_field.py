@@ -27,7 +27,8 @@ def ours(fields: list[bytes], name: str) -> bytes | None:
 def without_high_bytes(value: str | bytes | None) -> bytes | None:
     """Return a value with a mark for the bytes above 0x7F, which no signed value has.
 
-    On purpose (test_deliberate_differences): Flask has them as text, Latin-1 or what UTF-8 makes of escaped ones; ours leaves them as they are. That
+    On purpose (test_deliberate_differences): Flask has them as text,
+    Latin-1 or what UTF-8 makes of escaped ones; ours leaves them as they are. That
     shows only where they stand in a signature, whose padding base64 counts with what it skips.
     """
     if value is None:
