@@ -233,10 +233,12 @@ class SessionCodec(URLSafeTimedSerializer):
         if salt is None and len(value) <= _REMEMBERED_SIZE and len(serialized) <= _REMEMBERED_SIZE:
             # A browser sends one cookie with many requests. Not to verify it again takes a third of the time; to copy
             # its content, where that is small and flat, a tenth. What is remembered ages like the rest.
-            if remembered is None and len(self._remembered) >= _REMEMBERED_VALUES:
-                self._remembered.clear()
-            copied = data.copy() if remembered is not None and is_flat(data) and len(data) <= _COPIED_KEYS else None
-            self._remembered[value] = (copied, serialized, signed_at)
+            if remembered is None:
+                if len(self._remembered) >= _REMEMBERED_VALUES:
+                    self._remembered.clear()
+                self._remembered[value] = (None, serialized, signed_at)
+            elif is_flat(data) and len(data) <= _COPIED_KEYS:
+                self._remembered[value] = (data.copy(), serialized, signed_at)
         return data, serialized, signed_at
 
     def _verify(self, value: bytes, salt: str | bytes | None) -> tuple[bytes, int] | None:

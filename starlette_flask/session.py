@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from typing import Any, cast
 
-#: The types of values that cannot change in place, when the type is exactly this.
+#: The types of values that cannot change in place, when the type is exactly this. As ``tagged_json.SCALARS``, which
+#: this module does not import: a session knows no serializer.
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 _MISSING: Any = object()
