@@ -22,8 +22,8 @@ from itsdangerous.encoding import base64_encode
 
 from tests.trust.fuzz import FOREIGN, GOOD, KEY, SHAPES, answer, signed
 
-#: Sixteen times the length takes sixteen times as long, up to five times more where it outgrows the processor's caches;
-#: what is quadratic takes 256 times as long.
+#: Sixteen times the length takes sixteen times as long, up to five times that where it outgrows the processor's
+#: caches; what is quadratic takes 256 times as long.
 GROWTH = 80.0
 
 

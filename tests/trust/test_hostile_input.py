@@ -291,6 +291,16 @@ class TestCookieNames:
         call(SessionMiddleware(app_that(seen.update), KEY), headers=[(b"cookie", field)])
         assert seen == {}
 
+    @pytest.mark.parametrize(
+        "name", ["Session", "SESSION", "xsession", "session2", "__Host-session", "\xa0session", "\x00session", "s"]
+    )
+    @pytest.mark.parametrize("before", ["", "a=1; ", 'a="1"; '])
+    def test_a_good_value_under_another_name(self, name: str, before: str) -> None:
+        field = f"{before}{name}={signed({'user': 1})}".encode()
+        seen: dict[str, Any] = {}
+        call(SessionMiddleware(app_that(seen.update), KEY), headers=[(b"cookie", field)])
+        assert seen == {}
+
     @pytest.mark.parametrize("around", ['a="; session={}; b"', 'a="\\"; session={}"', "a=session={}", "a session={}"])
     def test_inside_another_cookie(self, around: str) -> None:
         """A browser sees one cookie there; so does Flask."""
