@@ -217,11 +217,11 @@ class TestDeepSession:
         assert call(SessionMiddleware(app, KEY), cookie=cookie).saved == (None if new == [True] else {})
 
 
-class Names(str, enum.Enum):  # noqa: UP042  # as many have it
+class Names(str, enum.Enum):
     COOKIE = "session"
 
 
-class Ages(int, enum.Enum):  # noqa: UP042
+class Ages(int, enum.Enum):
     DAY = 86_400
 
 
