@@ -43,11 +43,6 @@ def is_dict(value: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict)
 
 
-def is_flat(value: object) -> TypeGuard[dict[str, Any]]:
-    """Say whether ``value`` is a dict of nothing but scalars."""
-    return is_dict(value) and SCALARS.issuperset(map(type, value.values()))
-
-
 def _is_list(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
