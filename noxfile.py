@@ -119,6 +119,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def hostile(session: nox.Session) -> None:
+    """What hostile input costs, in milliseconds and MiB: a table, and that it grows no faster than the input."""
+    install(session, "tests")
+    session.run("python", "-m", "tests.trust.figures", *session.posargs)
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Many clients over a FastAPI and a Flask server for some minutes, keys changing under way: nothing lost."""
     install(session, "soak")

@@ -261,6 +261,9 @@ class TestRemembered:
     contents: ClassVar[dict[str, tuple[dict[str, Any], int, int]]] = {
         "one long text": ({"noise": hashlib.shake_256(b"noise").hexdigest(1200)}, 3000, 10),
         "many keys": ({f"k{number}": f"{number} {'text ' * 10}" for number in range(60)}, 1200, 24),
+        # One character beyond the rest makes Python hold all with four bytes each.
+        "a text with an emoji": ({"noise": "\U0001f600" + hashlib.shake_256(b"noise").hexdigest(1100)}, 3000, 24),
+        "texts with emoji": ({f"\U0001f600{number}": f"\U0001f600{number:023}" for number in range(64)}, 1200, 28),
         "hundreds of keys": ({f"k{number}": number + 0.5 for number in range(300)}, 1200, 24),
     }
 
