@@ -221,9 +221,11 @@ class CookieWriter:
 
     def _until(self, second: int) -> str:
         """Return the attribute Expires; its text, which takes 3 us to make, stays the same for a second."""
-        if self._expires[0] != second:
-            self._expires = (second, f"; Expires={formatdate(second, usegmt=True)}")
-        return self._expires[1]
+        kept, text = self._expires  # read once: another thread may be at another second
+        if kept != second:
+            text = f"; Expires={formatdate(second, usegmt=True)}"
+            self._expires = (second, text)
+        return text
 
     def is_set_by(self, field: bytes, request_path: str) -> bool:
         """Say whether a Set-Cookie field sets this very cookie: its name, domain, path and partitioning."""
