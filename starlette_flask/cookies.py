@@ -202,7 +202,7 @@ class CookieWriter:
 
         self.name = name.encode()
         self._host, self._path, self._partitioned = (domain or "").lower(), path, bool(partitioned)
-        self._start = f"{name}=".encode()
+        self._start = self.name + b"="
         self._domain = f"; Domain={domain}".encode() if domain else b""
         self._end = "".join(
             (

@@ -47,6 +47,7 @@ class Session(dict[str, Any]):
     _refreshes: bool = False
     _is_foreign: bool = False  # came in Starlette's format, which nobody else here reads
     _path: str = ""
+    _ended: bool = False  # the application has returned
 
     def mark_accessed(self) -> None:
         """Mark the session as read. Starlette calls this whenever ``request.session`` is used."""

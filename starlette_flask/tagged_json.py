@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
+    from markupsafe import Markup as Markup
 else:
     try:
         from markupsafe import Markup

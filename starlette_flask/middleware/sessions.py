@@ -32,6 +32,8 @@ elif TYPE_CHECKING:
 
 logger = logging.getLogger("starlette_flask")
 
+#: Where a scope has the innermost session of this class, whatever the application put in its place.
+_OURS = "starlette_flask.session"
 _SCOPES = frozenset({"http", "websocket"})
 #: The messages that can carry a cookie to the client, and the one that says that none will.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
@@ -126,8 +128,8 @@ class SessionMiddleware:
         self._max_cookie_size = _whole_number("max_cookie_size", max_cookie_size)
         self._leeway = _whole_number("leeway", leeway)
         self._allowed = None if allow_path_regex is None else _pattern("allow_path_regex", allow_path_regex)
-        # A serializer of an application's own may write the same content otherwise the next time.
-        self._is_repeatable = type(self._codec.serializer) is TaggedJSONSerializer
+        # A serializer of an application's own is asked each time: it may write or open otherwise the next time.
+        self._may_remember = type(self._codec.serializer) is TaggedJSONSerializer
         #: A value that verified -> when it was signed, and what it holds. A browser sends one cookie with many
         #: requests, and to verify and parse it again would take two thirds of a request's time.
         self._remembered: dict[bytes, tuple[int, bytes | Snapshot]] = {}
@@ -162,11 +164,11 @@ class SessionMiddleware:
         if (
             scope["type"] not in _SCOPES
             or (self._allowed is not None and not self._allowed.match(scope.get("path", "")))
-            or ("session" in scope and self._is_shared(scope["session"]))
+            or (_OURS in scope and self._shares(scope))
         ):
             await self.app(scope, receive, send)
             return
-        scope["session"] = session = self._open(scope)
+        scope["session"] = scope[_OURS] = session = self._open(scope)
         begun: str | None = None  # the type of the message that did or could have brought the cookie
         server_send: Send = send
 
@@ -178,11 +180,14 @@ class SessionMiddleware:
                 if session.accessed or session._refreshes or session._modified or scope.get("session") is not session:
                     message = self._save(scope, session, message)
                 begun = message["type"]
+            elif begun == "" and message["type"] in _STARTS:  # the page that answers such an error
+                message = {**message, "headers": _vary_on_cookie(list(message.get("headers") or ()))}
             return server_send(message)
 
         try:
             await self.app(scope, receive, send_with_session)
         finally:
+            session._ended = True
             if begun and (
                 session._unsaved
                 or (session._picture is not None and session.accessed)
@@ -190,10 +195,15 @@ class SessionMiddleware:
             ):
                 self._report_late_changes(scope, session, begun)
 
-    def _is_shared(self, outer: object) -> bool:
-        """Say whether ``outer`` is the session of a middleware further out with equal settings."""
-        owner = outer._owner if isinstance(outer, Session) else None
-        return isinstance(owner, SessionMiddleware) and owner._identity == self._identity
+    def _shares(self, scope: Scope) -> bool:
+        """Say whether a middleware further out has equal settings; its session is then the one in here, too."""
+        outer: Session = scope[_OURS]
+        if outer._ended or not isinstance(outer._owner, SessionMiddleware) or outer._owner._identity != self._identity:
+            return False
+        if scope.get("session") is not outer:
+            self._adopt(scope, outer)
+            scope["session"] = outer
+        return True
 
     # Request to session
 
@@ -242,7 +252,7 @@ class SessionMiddleware:
         The first time it is kept as it came, from the second on as a snapshot, which many values are not worth.
         """
         size = len(saved) if isinstance(saved, bytes) else saved.size
-        if 2 * len(value) + size <= _REMEMBERED_SIZE:  # twice: a payload may come with it
+        if self._may_remember and 2 * len(value) + size <= _REMEMBERED_SIZE:  # twice: a payload may come with it
             if value not in self._remembered and len(self._remembered) >= _REMEMBERED_VALUES:
                 self._remembered.clear()
             self._remembered[value] = (signed_at, saved)
@@ -297,16 +307,16 @@ class SessionMiddleware:
         if saves:
             inner = self._inner_cookies(session, headers) if b"set-cookie" in names else None
             if not inner:
-                as_it_came = session._track_nested and not changed and self._is_repeatable
+                as_it_came = session._track_nested and not changed and self._may_remember
                 headers.append((b"set-cookie", (self._render_again if as_it_came else self._render)(session, content)))
                 varies = True
             elif changed:
                 headers = self._merge(session, content, headers, inner)
                 varies = True
-        if varies and b"vary" in names:
-            _vary_on_cookie(headers)
-        elif varies:
+        if varies and b"vary" not in names:
             headers.append((b"vary", b"Cookie"))
+        elif varies:
+            _vary_on_cookie(headers)
         return {**message, "headers": headers}
 
     def _render(self, session: Session, content: dict[str, Any]) -> bytes:
@@ -365,7 +375,7 @@ class SessionMiddleware:
     def _adopt(self, scope: Scope, session: Session) -> None:
         """Take over what the application put at ``scope["session"]`` instead of changing the session."""
         current = scope.get("session")
-        if _saves_itself(current):
+        if _saves_itself(current) and not getattr(current, "_ended", False):  # as one kept from another request has
             return
         content = _as_content(current)
         session._replace(content)
@@ -396,7 +406,8 @@ class SessionMiddleware:
         theirs: Any = {}
         if not deletes:
             try:
-                theirs = self._codec.loads(cookie.value)
+                # What is too old stays so. From the future it may be: the server behind a proxy has its own clock.
+                theirs = self._codec.loads(cookie.value, self._opens_for, leeway=self._opens_for)
             except BadData:
                 theirs = None
             if not is_dict(theirs):  # to overwrite what we cannot read might undo a log-out, too
@@ -489,14 +500,17 @@ def _as_content(current: Any) -> dict[str, Any]:
     raise TypeError(f"scope['session'] must be a mapping or None, not {type(current).__name__}")
 
 
-def _vary_on_cookie(headers: list[Any]) -> None:
+def _vary_on_cookie(headers: list[Any]) -> list[Any]:
     """Add ``Cookie`` to the Vary field, as ``response.vary.add`` of Werkzeug does; several fields become one."""
     at = [index for index, header in enumerate(headers) if header[0].lower() == b"vary"]
     items = [item.strip() for index in at for item in headers[index][1].split(b",") if item.strip()]
-    if b"cookie" not in (item.lower() for item in items):
+    if not at:
+        headers.append((b"vary", b"Cookie"))
+    elif b"cookie" not in (item.lower() for item in items):
         headers[at[0]] = (b"vary", b", ".join([*items, b"Cookie"]))
         for index in reversed(at[1:]):
             del headers[index]
+    return headers
 
 
 def _pattern(setting: str, value: Any) -> re.Pattern[str]:
@@ -514,7 +528,7 @@ def _whole_number(setting: str, value: object, least: int = 0) -> int:
         raise TypeError(f"{setting} must be a whole number, not {type(value).__name__}")
     if value < least:
         raise ValueError(f"{setting}={value} must be {least} or more")
-    return value
+    return int(value)
 
 
 def _seconds(setting: str, value: object) -> float:

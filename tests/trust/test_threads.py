@@ -221,7 +221,7 @@ def test_one_cookie_writer(run: Run) -> None:
     def work(worker: int) -> None:
         for number in range(200):
             second = (worker + number // 2) % 5  # each twice: made, then perhaps still there
-            assert shared.field("", expires=second) == until[second]
+            assert shared.field(b"", expires=second) == until[second]
 
     run(work)
 
