@@ -211,7 +211,7 @@ class TestDeepSession:
         assert call(SessionMiddleware(app, KEY), cookie=cookie).saved == (None if new == [True] else {})
 
 
-class Names(str, enum.Enum):  # as many have it
+class Names(str, enum.Enum):
     COOKIE = "session"
 
 

@@ -156,6 +156,16 @@ def attempts() -> Iterator[tuple[str, Any]]:
     yield good, lambda session: session.update(a="CONTENT" * 2000)
 
 
+def shown(error: BaseException | None) -> list[str]:
+    """What there is to see of an error, of its notes, and of the errors that it came from."""
+    texts: list[str] = []
+    while error is not None:
+        notes = getattr(error, "__notes__", ())
+        texts += [*traceback.format_exception_only(error), repr(error), repr(error.args), *map(str, notes)]
+        error = error.__cause__ or error.__context__
+    return texts
+
+
 class TestNothingShows:
     """Neither a key nor a value of a session is in a log line, a warning, an error or a repr."""
 
@@ -201,7 +211,7 @@ class TestNothingShows:
                     call(middleware, cookie=value)
                 except Exception as error:
                     failed += 1
-                    texts += [*traceback.format_exception_only(error), repr(error.args), repr(error.__cause__)]
+                    texts += shown(error)
             texts += [str(warning.message) for warning in warned]
         texts += [f"{record.getMessage()} {record.exc_info}" for record in caplog.records] + list(capfd.readouterr())
         assert failed >= 6 or format_ == "another signer"  # there the good cookies do not open
@@ -237,7 +247,37 @@ class TestNothingShows:
         for attempt in tries:
             with pytest.raises((TypeError, ValueError)) as caught:
                 attempt()
+            texts += shown(caught.value)
+        self.check(texts)
+
+    def test_in_what_the_codec_raises(self) -> None:
+        """Its errors carry the payload, as those of itsdangerous do; what a server prints of them does not."""
+        texts: list[str] = []
+        for codec in (SessionCodec(**KEYS), SessionCodec(KEY, signer_kwargs={"sep": ":"})):
+            for value, _ in attempts():
+                try:
+                    codec.loads(value, 60)
+                except BadData as error:
+                    texts += [*traceback.format_exception(error), *getattr(error, "__notes__", ())]
+        assert len(texts) > 500
+        self.check([text for text in texts if not text.startswith("  File")])  # a line of source that is shown
+
+    def test_in_what_the_extensions_raise(self) -> None:
+        session: dict[str, Any] = {}
+        token = generate_csrf(session, KEY)
+        texts: list[str] = []
+        wrong_ones = [
+            token[:-1],
+            token + "x",
+            "CONTENT",
+            {"CONTENT": 1},
+            generate_csrf({"csrf_token": "CONTENT"}, KEY),
+        ]
+        for wrong in wrong_ones:
+            with pytest.raises(ValueError, match="CSRF") as caught:
+                validate_csrf(session, wrong, KEY)
             texts += [*traceback.format_exception_only(caught.value), repr(caught.value.args)]
+        assert [text for text in texts if session["csrf_token"] in text] == []
         self.check(texts)
 
     def test_a_forged_log_line(self, caplog: pytest.LogCaptureFixture) -> None:
