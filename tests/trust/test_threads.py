@@ -189,7 +189,7 @@ def test_one_codec(run: Run) -> None:
     common, everybodys = {"user": "everybody"}, shared.dumps({"user": "everybody"})
 
     def work(worker: int) -> None:
-        for number in range(25):
+        for number in range(15):
             content = content_of(worker, number)
             second = at(NOW + (worker + number) % 5)
             value = shared.dumps(content)
