@@ -133,6 +133,33 @@ class TestOpening:
         assert verified == []
 
 
+class TestIsolation:
+    """Each request has objects of its own, whatever is shared behind them."""
+
+    @pytest.mark.parametrize("content", [{"cart": [1, {"deep": [2]}], "user": 7}, {"user": 7}], ids=["nested", "flat"])
+    def test_nobody_gets_another_requests_objects(self, content: dict[str, Any]) -> None:
+        """Users of one shared cookie, each of whom changes in place what they got."""
+        before, got = repr(content), []
+
+        def change(session: Any) -> None:
+            got.append(session)
+            assert repr(dict(session)) == before
+            for value in session.values():
+                if isinstance(value, list):
+                    value[1]["deep"].append("mine")
+                    value.append(len(got))
+            dict.__setitem__(session, "user", "eve")
+            session["mine"] = len(got)
+
+        cookie = signed(content)
+        middleware = SessionMiddleware(app_that(change), KEY)
+        for number in range(1, 6):
+            saved = call(middleware, cookie=cookie).saved
+            assert (saved["mine"], saved["user"]) == (number, "eve")
+            assert "cart" not in saved or saved["cart"] == [1, {"deep": [2, "mine"]}, number]
+        assert len({id(session) for session in got}) == 5
+
+
 class TestRefreshing:
     """A permanent session is set by every response: Flask's bytes, each second anew, whatever was remembered."""
 
