@@ -190,9 +190,8 @@ class SessionMiddleware:
         finally:
             session._ended = True
             if begun and (
-                session._unsaved
-                or (session._picture is not None and session.accessed)
-                or scope.get("session") is not session
+                scope.get("session") is not session
+                or (session.accessed and (session._unsaved or session._picture is not None))
             ):
                 self._report_late_changes(scope, session, begun)
 
