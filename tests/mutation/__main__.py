@@ -24,7 +24,7 @@ import sys
 import time
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -42,7 +42,8 @@ else:
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "starlette_flask"
-COPIED = ("benchmarks", "starlette_flask", "tests", "CHANGELOG.md", "LICENSE", "README.md", "noxfile.py", "pyproject.toml")
+COPIED = ("benchmarks", PACKAGE, "tests", "CHANGELOG.md", "LICENSE", "README.md", "noxfile.py", "pyproject.toml")
+PASSED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 WORKERS = 2
 MEMORY = 4 << 30  # bytes that a mutant may take
 
@@ -270,8 +271,7 @@ def test_all(found: list[Mutant], base: Baseline, listed: set[tuple[str, str, st
             if not done and time.monotonic() < job.end:
                 continue
             if done:
-                code = os.waitstatus_to_exitcode(status)
-                outcomes[index] = "survived" if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) else "killed"
+                outcomes[index] = "survived" if os.waitstatus_to_exitcode(status) in PASSED else "killed"
             else:
                 os.killpg(job.process, signal.SIGKILL)
                 os.waitpid(job.process, 0)
@@ -334,7 +334,7 @@ def warm(scratch: Path, files: list[str], seconds: float) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description="Test every mutant of the package.")
-    parser.add_argument("modules", metavar="MODULE[:FUNCTION]", nargs="*", help="such as cookies or codec:SessionCodec")
+    parser.add_argument("modules", metavar="MODULE[:FUNCTION]", nargs="*", help="such as cookies or codec:_key")
     parser.add_argument("--list", action="store_true", help="print the mutants, without a test")
     options = parser.parse_args()
     wanted = [name.partition(":")[::2] for name in options.modules]
@@ -383,7 +383,8 @@ def main() -> int:
             )
             bad += [f"survives: {' | '.join(key)}" for key in sorted(survivors - known)]
             if not any(functions):
-                bad += [f"listed, but there is no such mutant: {' | '.join(key)}" for key in sorted(known - survivors - killed)]
+                unknown = sorted(known - survivors - killed)
+                bad += [f"listed, but there is no such mutant: {' | '.join(key)}" for key in unknown]
             bad += [f"listed, but a test fails on it: {' | '.join(key)}" for key in sorted(known & killed)]
             print(f"{file}: {dict(totals[file])}, {time.monotonic() - begun:.0f} s so far", flush=True)
     print(f"\n{'module':30} mutants  killed  by time  equivalent  survived")

@@ -19,9 +19,8 @@ import libcst as cst
 import libcst.matchers as m
 from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.file_mutation import MutationVisitor
-from mutmut.mutation.mutators import OPERATORS_TYPE, mutation_operators, operator_string
+from mutmut.mutation.mutators import OPERATORS_TYPE, mutation_operators, operator_arg_removal, operator_string
 from mutmut.mutation.pragma_handling import IgnoredCode
-
 
 CODECS = {"ascii", "idna", "latin-1", "utf-8"}
 
@@ -76,8 +75,18 @@ def _string(node: cst.BaseString) -> Iterator[cst.BaseString]:
     return (mutant for count, mutant in enumerate(operator_string(node)) if not (one and count))
 
 
+def _argument(node: cst.Call) -> Iterator[cst.Call]:
+    """Leave the texts of ``--help`` alone: a test could only repeat them."""
+    texts = [argument for argument in node.args if m.matches(argument, _HELP)]
+    for mutant in operator_arg_removal(node):
+        if [argument for argument in mutant.args if m.matches(argument, _HELP)] == texts:
+            yield mutant
+
+
+_HELP = m.Arg(keyword=m.Name("help") | m.Name("metavar") | m.Name("epilog"))
+_OURS = {operator_string: _string, operator_arg_removal: _argument}
 OPERATORS: OPERATORS_TYPE = [
-    *((kind, _string if operator is operator_string else operator) for kind, operator in mutation_operators),
+    *((kind, _OURS.get(operator, operator)) for kind, operator in mutation_operators),
     (cst.If, _negate),
     (cst.CompIf, _negate),
     (cst.ExceptHandler, _catch_less),
@@ -127,11 +136,11 @@ class _Visitor(MutationVisitor):
             self.found.append((mutation.original_node, mutation.mutated_node, self._within[-1], where, (first, last)))
 
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
-        """Leave out what is for type checkers alone and never has an effect: annotations, overloads, casts."""
+        """Leave out what is for type checkers alone, annotations, overloads and casts, and the texts of ``--help``."""
         if m.matches(node, _CAST):
             cst.ensure_type(node, cst.Call).args[1].visit(self)  # what is cast is mutated
             return True
-        return isinstance(node, cst.Annotation) or m.matches(node, _TYPE_CHECKING | _OVERLOAD)
+        return isinstance(node, cst.Annotation) or m.matches(node, _TYPE_CHECKING | _OVERLOAD | _HELP)
 
 
 def _members(statement: cst.CSTNode) -> Sequence[cst.CSTNode]:
