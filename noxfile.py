@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -44,6 +45,29 @@ def tests(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """The test suite on every Python that is present."""
     test(session)
+
+
+#: What these tests import: everything of the group "tests" that there is for free-threaded builds and is needed.
+FREE_THREADED = {
+    "a2wsgi", "fastapi", "flask", "httpx", "httpx2", "hypercorn", "hypothesis", "msgspec", "pytest",
+    "python-multipart", "quart", "starlette", "time-machine", "uvicorn",
+}  # fmt: skip
+
+
+@nox.session(python=["3.14t"])  # for 3.13t there is no msgspec
+def free_threaded(session: nox.Session) -> None:
+    """The tests that parallel threads matter to, on a Python without a GIL; a module that needs one is an error."""
+    tests = nox.project.dependency_groups(PROJECT, "tests")
+    session.install("-e", ".", *(line for line in tests if re.split(r"[^\w-]", line)[0] in FREE_THREADED))
+    files = ["codec", "cookies", "session", "sessions", "tagged_json"]
+    session.run(
+        "pytest",
+        *(f"tests/test_{name}.py" for name in files),
+        "tests/trust",
+        "tests/against_flask",
+        *session.posargs,
+        env={"PYTHON_GIL": None},  # "0" would hide such a module
+    )
 
 
 @nox.session
@@ -116,6 +140,13 @@ def fuzz(session: nox.Session) -> None:
     """Hostile input for some minutes: nothing may raise, set a cookie or open that no key signed."""
     install(session, "fuzz")
     session.run("python", "-m", "tests.trust.fuzz", *session.posargs)
+
+
+@nox.session
+def hostile(session: nox.Session) -> None:
+    """What hostile input costs, in milliseconds and MiB: a table, and that it grows no faster than the input."""
+    install(session, "tests")
+    session.run("python", "-m", "tests.trust.figures", *session.posargs)
 
 
 @nox.session

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from .codecs import DECODER, FLASK, FLOOR, SEEN, SESSIONS, codecs
+from .codecs import DECODER, FLASK, FLOOR, SESSIONS, codecs
 from .scenarios import OURS
 
 
-@pytest.mark.parametrize("name", [OURS, SEEN, FLASK, DECODER, FLOOR])
+@pytest.mark.parametrize("name", [OURS, FLASK, DECODER, FLOOR])
 @pytest.mark.parametrize("direction", ["loads", "dumps"])
 @pytest.mark.parametrize("size", SESSIONS)
 def test_codec(benchmark: BenchmarkFixture, size: str, direction: str, name: str) -> None:

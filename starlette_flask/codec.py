@@ -28,13 +28,10 @@ from itsdangerous import (
 )
 from itsdangerous.signer import HMACAlgorithm, Signer
 
-from .tagged_json import TaggedJSONSerializer, is_flat
+from .tagged_json import TaggedJSONSerializer
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
-#: How many values are remembered as verified, and how long each and its serialized mapping may be, in bytes.
-_REMEMBERED_VALUES, _REMEMBERED_SIZE = 1024, 4096
-_COPIED_KEYS = 64  # up to so many, a copy is kept beside the serialized mapping; more would take much memory
 _PADDING = (b"", b"===", b"==", b"=")
 
 
@@ -130,9 +127,7 @@ class SessionCodec(URLSafeTimedSerializer):
             signer.sep,
             type(self.serializer) if serializer is None else serializer,
         )
-        #: The signed value -> its content, where that holds nothing but scalars; serialized; its timestamp.
-        self._remembered: dict[bytes, tuple[dict[str, Any] | None, bytes, int]] = {}
-        self._stamp = (0, b"")  # the last second that was signed in, and its text
+        self._stamp = (0, b".")  # the last second that was signed in, and its text behind a dot
 
     # Writing: mapping -> serialized -> payload -> signed value.
 
@@ -142,31 +137,37 @@ class SessionCodec(URLSafeTimedSerializer):
         Raises ``TypeError`` for a value that cannot be stored and for keys that cannot be sorted, ``ValueError`` or
         ``RecursionError`` for one that contains itself.
         """
-        return self.sign(self.serialize(obj), salt)
+        payload = self.pack(self.serialize(obj))
+        return (self.sign(payload, int(time())) if salt is None else self.make_signer(salt).sign(payload)).decode()
 
     def serialize(self, obj: Any) -> bytes:
         """Return the serialized mapping, tagged JSON in ASCII, which is equal for equal sessions."""
         return want_bytes(self.serializer.dumps(obj))
 
     def deserialize(self, serialized: bytes) -> Any:
-        """Return the mapping that :meth:`serialize` made this of. Raises whatever the serializer does."""
-        return self._loads(serialized.decode() if self.is_text_serializer else serialized)
+        """Return the mapping that :meth:`serialize` made this of. Raises ``BadPayload`` where there is none."""
+        try:
+            return self._loads(serialized.decode() if self.is_text_serializer else serialized)
+        except Exception as error:  # a tag or serializer may raise anything
+            raise BadPayload("Could not load the payload", original_error=error) from error
 
-    def sign(self, serialized: bytes, salt: str | bytes | None = None) -> str:
-        """Return the signed cookie value of a serialized mapping, dated now."""
+    def pack(self, serialized: bytes) -> bytes:
+        """Return the payload of a serialized mapping."""
         compressed = zlib.compress(serialized)
         # The condition is itsdangerous' (URLSafeSerializerMixin.dump_payload), and decides about the bytes.
         shorter = len(compressed) < len(serialized) - 1
-        payload = b"." + _base64(compressed) if shorter else _base64(serialized)
-        if salt is not None or not self._begun:
-            return self.make_signer(salt).sign(payload).decode()
-        now = int(time())
+        return b"." + _base64(compressed) if shorter else _base64(serialized)
+
+    def sign(self, payload: bytes, now: int) -> bytes:
+        """Return the signed value of a payload, dated ``now`` in Unix seconds if an HMAC behind a dot signs it."""
+        if not self._begun:
+            return self.make_signer().sign(payload)
         second, stamp = self._stamp
         if now != second:
-            stamp = _base64(now.to_bytes((now.bit_length() + 7) // 8, "big"))
+            stamp = b"." + _base64(now.to_bytes((now.bit_length() + 7) // 8, "big"))
             self._stamp = (now, stamp)
-        signed = b"%b.%b" % (payload, stamp)
-        return (b"%b.%b" % (signed, _base64(_finish_hmac(self._begun[0], signed)))).decode()
+        signed = payload + stamp
+        return signed + b"." + _base64(_finish_hmac(self._begun[0], signed))
 
     # Reading: signed value -> payload -> serialized -> mapping.
 
@@ -187,9 +188,13 @@ class SessionCodec(URLSafeTimedSerializer):
         Raises itsdangerous' ``BadData`` family and nothing else: ``SignatureExpired`` for age, ``BadSignature`` or
         ``BadTimeSignature`` for a signature that no known key made, ``BadPayload`` for signed content that is broken.
         """
-        opened = self.open(s, max_age, leeway, salt)
+        try:
+            value = s if isinstance(s, bytes) else s.encode()
+        except (UnicodeEncodeError, AttributeError):
+            raise BadSignature("A signed value is ASCII text") from None
+        opened = self.open(value, max_age, leeway, salt)
         if opened is None:
-            raise BadTimeSignature("Signature does not match", want_bytes(s).rsplit(b".", 2)[0])
+            raise BadTimeSignature("Signature does not match", value.rsplit(b".", 2)[0])
         data, _, signed_at = opened
         if not return_timestamp:
             return data
@@ -199,60 +204,31 @@ class SessionCodec(URLSafeTimedSerializer):
         return data, date_signed
 
     def open(
-        self, s: str | bytes, max_age: int | None = None, leeway: int = 0, salt: str | bytes | None = None
+        self, value: bytes, max_age: int | None = None, leeway: int = 0, salt: str | bytes | None = None
     ) -> tuple[Any, bytes, int] | None:
         """Do as :meth:`loads`; return the mapping, its serialized form and when it was signed, in Unix seconds.
 
         ``None`` stands for a signature that no known key made: to raise that takes longer than to find it out.
         """
-        try:
-            value = s if isinstance(s, bytes) else s.encode()
-        except (UnicodeEncodeError, AttributeError):
-            raise BadSignature("A signed value is ASCII text") from None
-        remembered = self._remembered.get(value) if salt is None else None
-        if remembered is not None:
-            content, serialized, signed_at = remembered
-        else:
-            signed = self._verify(value, salt)
-            if signed is None:
-                return None
-            content, (serialized, signed_at) = None, signed
-        if max_age is not None and not -leeway <= (age := int(time()) - signed_at) <= max_age:
-            reason = f"is over {max_age} seconds" if age > max_age else "lies in the future"
-            payload = serialized if remembered is None else value.rsplit(b".", 2)[0]
-            raise SignatureExpired(f"Signature age {reason}", payload, _date(signed_at))
-        if content is not None:
-            return content.copy(), serialized, signed_at
-        try:
-            if remembered is None:
-                packed = serialized[:1] == b"."
-                serialized = zlib.decompress(_unbase64(serialized[1:])) if packed else _unbase64(serialized)
-            data = self._loads(serialized.decode() if self.is_text_serializer else serialized)
-        except Exception as error:  # a tag or serializer may raise anything
-            raise BadPayload("Could not load the payload", original_error=error) from error
-        if salt is None and len(value) <= _REMEMBERED_SIZE and len(serialized) <= _REMEMBERED_SIZE:
-            # A browser sends one cookie with many requests. Not to verify it again takes a third of the time; to copy
-            # its content, where that is small and flat, a tenth. What is remembered ages like the rest.
-            if remembered is None:
-                if len(self._remembered) >= _REMEMBERED_VALUES:
-                    self._remembered.clear()
-                self._remembered[value] = (None, serialized, signed_at)
-            elif is_flat(data) and len(data) <= _COPIED_KEYS:
-                self._remembered[value] = (data.copy(), serialized, signed_at)
-        return data, serialized, signed_at
-
-    def _verify(self, value: bytes, salt: str | bytes | None) -> tuple[bytes, int] | None:
-        """Return the payload of a value that a known key signed, and the Unix seconds of its signature."""
         signed, _, signature = value.rpartition(b".")
         payload, separator, stamp = signed.rpartition(b".")
         if salt is not None or not separator or not self._begun:
             payload, stamp = self._unsign(value, salt)
         elif not self._is_signed(signed, signature):
             return None
+        # Nothing above this line looks into the payload, and nothing below it runs for one that no known key signed.
         try:
-            return payload, int.from_bytes(_unbase64(stamp), "big")
+            signed_at = int.from_bytes(_unbase64(stamp), "big")
         except ValueError:
             raise BadTimeSignature("Malformed timestamp", payload) from None
+        if max_age is not None and not -leeway <= (age := int(time()) - signed_at) <= max_age:
+            reason = f"is over {max_age} seconds" if age > max_age else "lies in the future"
+            raise SignatureExpired(f"Signature age {reason}", payload, _date(signed_at))
+        try:
+            serialized = zlib.decompress(_unbase64(payload[1:])) if payload[:1] == b"." else _unbase64(payload)
+        except Exception as error:  # memory may be short, too
+            raise BadPayload("Could not decode the payload", original_error=error) from error
+        return self.deserialize(serialized), serialized, signed_at
 
     def _is_signed(self, signed: bytes, signature: bytes) -> bool:
         """Say whether a known key made the signature; the current one, nearly always."""

@@ -44,7 +44,10 @@ def read_cookie(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | 
     ``headers`` are an ASGI scope's: pairs of a lower-case name and a value. Bytes above 0x7F come back as they are,
     where Werkzeug takes them for Latin-1; no signed value has any. Raises nothing, whatever the bytes.
     """
-    fields = [value for field_name, value in headers if field_name == b"cookie"]
+    fields: list[bytes] = []
+    for field_name, value in headers:
+        if field_name == b"cookie":
+            fields.append(value)
     field = fields[0] if len(fields) == 1 else b";".join(fields)
     at = field.find(name)
     if at < 0:
@@ -199,8 +202,8 @@ class CookieWriter:
 
         self.name = name.encode()
         self._host, self._path, self._partitioned = (domain or "").lower(), path, bool(partitioned)
-        self._start = f"{name}="
-        self._domain = f"; Domain={domain}" if domain else ""
+        self._start = self.name + b"="
+        self._domain = f"; Domain={domain}".encode() if domain else b""
         self._end = "".join(
             (
                 "; Secure" if secure else "",
@@ -209,21 +212,23 @@ class CookieWriter:
                 f"; SameSite={same_site}" if same_site is not None else "",
                 "; Partitioned" if partitioned else "",
             )
-        )
-        self._expires: tuple[int | None, str] = (None, "")
-        self.deletion: bytes = self.field("", expires=0, max_age=0)  #: the field that removes the cookie
+        ).encode("ascii")
+        self._expires: tuple[int | None, bytes] = (None, b"")
+        self.deletion: bytes = self.field(b"", expires=0, max_age=0)  #: the field that removes the cookie
 
-    def field(self, value: str, *, expires: float | None = None, max_age: int | None = None) -> bytes:
+    def field(self, value: bytes, *, expires: int | None = None, max_age: int | None = None) -> bytes:
         """Return the field that sets the cookie to ``value``; ``expires`` in Unix seconds, ``max_age`` in seconds."""
-        until = "" if expires is None else self._until(int(round(expires, 6)))
-        age = "" if max_age is None else f"; Max-Age={max_age}"
-        return f"{self._start}{value}{self._domain}{until}{age}{self._end}".encode("ascii")
+        until = b"" if expires is None else self._until(expires)
+        age = b"" if max_age is None else b"; Max-Age=%d" % max_age
+        return b"%b%b%b%b%b%b" % (self._start, value, self._domain, until, age, self._end)
 
-    def _until(self, second: int) -> str:
+    def _until(self, second: int) -> bytes:
         """Return the attribute Expires; its text, which takes 3 us to make, stays the same for a second."""
-        if self._expires[0] != second:
-            self._expires = (second, f"; Expires={formatdate(second, usegmt=True)}")
-        return self._expires[1]
+        known, text = self._expires
+        if known != second:
+            text = f"; Expires={formatdate(second, usegmt=True)}".encode()
+            self._expires = (second, text)
+        return text
 
     def is_set_by(self, field: bytes, request_path: str) -> bool:
         """Say whether a Set-Cookie field sets this very cookie: its name, domain, path and partitioning."""

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from typing import Any, cast
 
-#: The types of values that cannot change in place, when the type is exactly this. As ``tagged_json.SCALARS``, which
-#: this module does not import: a session knows no serializer.
-_SCALARS = frozenset({str, int, float, bool, type(None)})
-
 _MISSING: Any = object()
 
 # Past the tracking; a module's name is found faster than super() makes its object.
 _dict: Any = dict
-_get: Callable[[dict[str, Any], str], Any] = _dict.get
+_get, _contains = _dict.get, _dict.__contains__
+_getitem, _setitem = _dict.__getitem__, _dict.__setitem__
 _items: Callable[[dict[str, Any]], ItemsView[str, Any]] = _dict.items
-_values: Callable[[dict[str, Any]], ValuesView[Any]] = _dict.values
 
 
 class Session(dict[str, Any]):
@@ -43,14 +39,15 @@ class Session(dict[str, Any]):
     _track_nested: bool = True
     _new: bool = True
 
-    # What the middleware keeps here: itself; the session as the client has it, serialized; whether every response
-    # sets it again; the request's path; what it looked like when the response started, if it had been read by then.
+    # What the middleware keeps here: itself; what the client has; a picture of the content, as it was loaded and
+    # then as the response started; whether every response sets the cookie again; the request's path.
     _owner: object = None
-    _saved: bytes | None = None
+    _saved: object = None
+    _picture: object = None
     _refreshes: bool = False
     _is_foreign: bool = False  # came in Starlette's format, which nobody else here reads
     _path: str = ""
-    _snapshot: bytes | None = None
+    _ended: bool = False  # the application has returned
 
     def mark_accessed(self) -> None:
         """Mark the session as read. Starlette calls this whenever ``request.session`` is used."""
@@ -99,30 +96,26 @@ class Session(dict[str, Any]):
     def _content(self) -> dict[str, Any]:
         return dict(_items(self))
 
-    def _replace(self, content: dict[str, Any]) -> None:
-        super().clear()
-        super().update(content)
-
     def _is_permanent(self) -> bool:
         return bool(_get(self, "_permanent"))
 
-    def _has_nested(self) -> bool:
-        """Say whether a value may have changed in place: free of charge where there are none but scalars."""
-        return not _SCALARS.issuperset(map(type, _values(self)))
+    def _replace(self, content: dict[str, Any]) -> None:
+        super().clear()
+        super().update(content)
 
     # Reading. `__iter__` being a method of ours makes `dict(session)` and `{**session}` go through `keys`.
 
     def __getitem__(self, key: str) -> Any:
         self.accessed = True
-        return super().__getitem__(key)
+        return _getitem(self, key)
 
     def get(self, key: str, default: Any = None, /) -> Any:
         self.accessed = True
-        return super().get(key, default)
+        return _get(self, key, default)
 
     def __contains__(self, key: object) -> bool:
         self.accessed = True
-        return super().__contains__(key)
+        return cast("bool", _contains(self, key))
 
     def __len__(self) -> int:
         self.accessed = True
@@ -178,7 +171,7 @@ class Session(dict[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         self.accessed = True
-        super().__setitem__(key, value)
+        _setitem(self, key, value)
         self.mark_modified()
 
     def __delitem__(self, key: str) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
+    from markupsafe import Markup as Markup
 else:
     try:
         from markupsafe import Markup
@@ -41,11 +41,6 @@ SCALARS = frozenset({str, int, float, bool, type(None)})
 def is_dict(value: object) -> TypeGuard[dict[str, Any]]:
     """Say whether ``value`` is a dict: a JSON object, whose keys are strings."""
     return isinstance(value, dict)
-
-
-def is_flat(value: object) -> TypeGuard[dict[str, Any]]:
-    """Say whether ``value`` is a dict of nothing but scalars."""
-    return is_dict(value) and SCALARS.issuperset(map(type, value.values()))
 
 
 def _is_list(value: object) -> TypeGuard[list[Any]]:

@@ -107,8 +107,11 @@ def call(
 
 
 def wait_for(found: Callable[[], T]) -> T:
-    """What `found` returns once it is anything: a server's application ends a little after its response."""
-    for _ in range(500):
+    """What `found` returns once it is anything: a server's application ends a little after its response.
+
+    Where other programs keep the machine busy, "a little" has taken longer than 5 seconds.
+    """
+    for _ in range(3000):
         if result := found():
             return result
         time.sleep(0.01)

@@ -258,16 +258,15 @@ class TestBytes:
         for content in ({"b": (1,), "a": "é"}, CONTENT):
             serialized = codec.serialize(content)
             assert serialized == TaggedJSONSerializer().dumps(content).encode("ascii")
-            assert codec.sign(serialized) == codec.dumps(content)
-            assert codec.sign(serialized, "other") == codec.dumps(content, "other")
-            payload = codec.dump_payload(content)
-            assert payload == plain().dump_payload(content)
+            payload = codec.pack(serialized)
+            assert payload == codec.dump_payload(content) == plain().dump_payload(content)
+            assert codec.sign(payload, NOW) == codec.dumps(content).encode()
             assert codec.dumps(content).encode().rsplit(b".", 2)[0] == payload
             assert exact(codec.load_payload(payload)) == exact(content)
             assert exact(codec.deserialize(serialized)) == exact(content)
-            for value in (codec.dumps(content), codec.dumps(content).encode()):
-                assert exact(codec.open(value, 0)) == exact((content, serialized, NOW))
-                assert codec.open(value[:-2]) is None
+            value = codec.sign(payload, NOW)
+            assert exact(codec.open(value, 0)) == exact((content, serialized, NOW))
+            assert codec.open(value[:-2]) is None
 
     @pytest.mark.parametrize("content", [{"x": {1}}, {1: 1, "a": 1}, {"x": object()}])
     def test_what_cannot_be_stored(self, content: Any) -> None:
@@ -713,7 +712,7 @@ class TestOpenedBefore:
             clock.move_to(NOW + age)
             assert (outcome(codec.loads, value, 60) == exact(CONTENT)) is opens
             assert codec.loads(value, return_timestamp=True)[1].timestamp() == NOW
-            assert codec.open(value) == (codec.loads(value), codec.serialize(CONTENT), NOW)
+            assert codec.open(value.encode()) == (codec.loads(value), codec.serialize(CONTENT), NOW)
 
     def test_it_is_still_of_one_salt(self) -> None:
         codec = ours()
@@ -1043,29 +1042,3 @@ class TestDigestMethods:
                 codec.loads(value, max_age=1)
             assert caught.value.payload == value.split(".")[0].encode()
             assert codec.loads_unsafe(value, max_age=1) == (False, {"a": 1})
-
-
-class TestManyUsers:
-    """What is remembered goes only when there is no more room, and a large session takes no more than a small one."""
-
-    def test_coming_again_forgets_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        codec = SessionCodec(KEY)
-        values = [codec.dumps({"user": number}) for number in range(1024)]
-        for _ in range(2):
-            for value in values:
-                codec.loads(value)
-        monkeypatch.setattr(codec, "serializer", None)
-        monkeypatch.setattr("starlette_flask.codec.hmac", None)  # to verify again would fail
-        assert [codec.loads(value) for value in values] == [{"user": number} for number in range(1024)]
-
-    def test_many_keys_take_little_memory(self) -> None:
-        codec = SessionCodec(KEY)
-        keys = [f"{a}{b}" for a, b in product("abcdefghijklmnopqrstuvwxyz", repeat=2)][:560]
-        values = [codec.dumps({**dict.fromkeys(keys, 1), "u": number}) for number in range(1024)]
-        tracemalloc.start()
-        try:
-            for value in [*values, *values]:
-                codec.loads(value)
-            assert tracemalloc.get_traced_memory()[0] < 16_000_000
-        finally:
-            tracemalloc.stop()

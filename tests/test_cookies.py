@@ -183,8 +183,8 @@ class TestWrite:
         for kwargs in SETTINGS:
             writer = CookieWriter("s", **kwargs)
             assert writer.name == b"s"
-            for expires, max_age in ((None, None), (1700000000.9, None), (None, 60), (0, 0)):
-                field = writer.field("v", expires=expires, max_age=max_age)
+            for expires, max_age in ((None, None), (1700000000, None), (None, 60), (0, 0)):
+                field = writer.field(b"v", expires=expires, max_age=max_age)
                 assert field == werkzeug_writes(expires=expires, max_age=max_age, **kwargs)
 
     def test_the_deletion(self) -> None:
@@ -192,33 +192,32 @@ class TestWrite:
             assert CookieWriter("s", **kwargs).deletion == werkzeug_writes("", 0, 0, **kwargs)
 
     def test_the_defaults(self) -> None:
-        assert CookieWriter("s").field("v") == b"s=v; HttpOnly; Path=/"
+        assert CookieWriter("s").field(b"v") == b"s=v; HttpOnly; Path=/"
 
     def test_a_domain_keeps_its_first_letter(self) -> None:
         """Of what a domain begins with, only dots are no part of it."""
         for letter in string.ascii_letters + string.digits:
-            field = CookieWriter("s", domain=f".{letter}.example").field("v")
+            field = CookieWriter("s", domain=f".{letter}.example").field(b"v")
             assert field == f"s=v; Domain={letter}.example; HttpOnly; Path=/".encode()
 
     def test_true_and_false_may_be_other_things(self) -> None:
         """Flask's configuration may hold ``1`` and ``0``, from the environment."""
         on: Any = {"secure": 1, "httponly": "yes", "partitioned": 1}
         off: Any = {"secure": 0, "httponly": "", "partitioned": None}
-        assert CookieWriter("s", **on).field("v") == b"s=v; Secure; HttpOnly; Path=/; Partitioned"
-        assert CookieWriter("s", **off).field("v") == b"s=v; Path=/"
-        assert CookieWriter("s", **on).is_set_by(CookieWriter("s", partitioned=True).field("v"), "/")
+        assert CookieWriter("s", **on).field(b"v") == b"s=v; Secure; HttpOnly; Path=/; Partitioned"
+        assert CookieWriter("s", **off).field(b"v") == b"s=v; Path=/"
+        assert CookieWriter("s", **on).is_set_by(CookieWriter("s", partitioned=True).field(b"v"), "/")
 
     @settings(max_examples=100, deadline=None)
     @given(
         st.text("abcAB019-_.:=/@", min_size=1),
-        st.floats(0, 2e11).map(lambda seconds: round(seconds, 3)) | st.integers(0, 2 * 10**11),
+        st.integers(0, 2 * 10**11),
         st.none() | st.integers(-5, 10**9),
         st.text(max_size=8).map(lambda text: "/" + "".join(c for c in text if c.isprintable() and c != ";")),
     )
-    @example("v", 1.999, 1, "/\x80\x9f\xa0")
-    @example("v", 1.9999999, 1, "/")  # a float of the present has no more digits than microseconds
-    def test_any_value_date_age_and_path(self, value: str, expires: float, max_age: int | None, path: str) -> None:
-        field = CookieWriter("s", path=path).field(value, expires=expires, max_age=max_age)
+    @example("v", 1, 1, "/\x80\x9f\xa0")
+    def test_any_value_date_age_and_path(self, value: str, expires: int, max_age: int | None, path: str) -> None:
+        field = CookieWriter("s", path=path).field(value.encode(), expires=expires, max_age=max_age)
         assert field == werkzeug_writes(value, expires, max_age, path=path, httponly=True, same_site=None)
 
     def test_a_value_that_needs_no_quotes_is_known(self) -> None:
@@ -236,7 +235,7 @@ class TestSettings:
         for character in map(chr, range(0x180)):
             for name in (character, f"a{character}b", f"ab{character}"):
                 if character in token:
-                    assert CookieWriter(name).field("v") == f"{name}=v; HttpOnly; Path=/".encode()
+                    assert CookieWriter(name).field(b"v") == f"{name}=v; HttpOnly; Path=/".encode()
                     continue
                 with pytest.raises(ValueError, match="session_cookie=") as caught:
                     CookieWriter(name)
@@ -249,7 +248,7 @@ class TestSettings:
 
     @pytest.mark.parametrize("name", ["session", "__host", "_Host-a", "__Host", "x__Host-", "__Hosta-"])
     def test_names_without_a_prefix_need_nothing(self, name: str) -> None:
-        assert CookieWriter(name, path="/a", httponly=False).field("v") == f"{name}=v; Path=/a".encode()
+        assert CookieWriter(name, path="/a", httponly=False).field(b"v") == f"{name}=v; Path=/a".encode()
 
     @pytest.mark.parametrize("path", ["", "a", "a/b", " /", "/a;b", "/\r\nX: y", "/\x00", "/\x1f", "/\x7f", "\\", "*"])
     def test_paths(self, path: str) -> None:
@@ -312,7 +311,7 @@ class TestSettings:
             }
             kwargs: dict[str, Any] = {"secure": secure, "partitioned": partitioned, "httponly": httponly}
             if not missing:
-                field = CookieWriter(name, **kwargs, path=path, domain=domain).field("v")
+                field = CookieWriter(name, **kwargs, path=path, domain=domain).field(b"v")
                 assert field.startswith(f"{name}=v; ".encode())
                 continue
             with pytest.raises(ValueError, match="session_cookie=") as caught:
@@ -447,12 +446,12 @@ class TestIsSetBy:
     def test_its_own_fields_and_werkzeug_s(self) -> None:
         for kwargs in SETTINGS:
             writer = CookieWriter("s", **kwargs)
-            for field in (writer.deletion, writer.field("v"), werkzeug_writes('"v"', 0, 5, **kwargs)):
+            for field in (writer.deletion, writer.field(b"v"), werkzeug_writes('"v"', 0, 5, **kwargs)):
                 assert writer.is_set_by(field, "/x/y")
 
     def test_those_of_another_cookie_are_told_apart(self) -> None:
         for ours, theirs in product(self.identity, self.identity):
-            field = CookieWriter("s", **theirs, secure=True, same_site="lax").field("v")
+            field = CookieWriter("s", **theirs, secure=True, same_site="lax").field(b"v")
             assert CookieWriter("s", **ours, secure=True).is_set_by(field, "/x/y") is (ours == theirs)
 
     @pytest.mark.parametrize(
@@ -509,4 +508,4 @@ class TestOddInput:
             CookieWriter("s", domain=domain)
 
     def test_a_second_before_the_epoch(self) -> None:
-        assert b"; Expires=Wed, 31 Dec 1969 23:59:59 GMT" in CookieWriter("s").field("v", expires=-1)
+        assert b"; Expires=Wed, 31 Dec 1969 23:59:59 GMT" in CookieWriter("s").field(b"v", expires=-1)

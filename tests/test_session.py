@@ -11,7 +11,6 @@ from typing import Any
 
 import flask.sessions
 import msgspec
-import orjson
 import pydantic_core
 import pytest
 from flask.sessions import SecureCookieSession
@@ -22,6 +21,7 @@ from werkzeug.datastructures import CallbackDict
 from starlette_flask import Session, SessionMiddleware
 
 from .asgi import KEY, app_that, call
+from .builds import orjson_dumps
 
 CONTENT: dict[str, Any] = {"user": "ada", "cart": [1, (2,)], "_permanent": True}
 
@@ -190,7 +190,7 @@ class TestDict:
         "dumps",
         [
             lambda d: json.dumps(d, separators=(",", ":")).encode(),
-            orjson.dumps,
+            orjson_dumps,
             msgspec.json.encode,
             pydantic_core.to_json,
         ],

@@ -20,7 +20,6 @@ import flask
 import httpx
 import itsdangerous
 import msgspec
-import orjson
 import pytest
 import starlette.middleware.sessions
 from fastapi import FastAPI, Request
@@ -35,6 +34,7 @@ from starlette.middleware import Middleware
 from starlette_flask import Session, SessionMiddleware
 from starlette_flask.tagged_json import TaggedJSONSerializer
 from tests.asgi import KEY, STARTS, Reply, app_that, call, flask_reader, opened, signed
+from tests.builds import orjson_dumps
 
 CONTENT = {"user": 7}
 DELETION = "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Path=/; SameSite=Lax"
@@ -392,7 +392,7 @@ class TestRequest:
         assert isinstance(session, dict)
         assert isinstance(session, Session)
         assert not session.new
-        for dumps in (json.dumps, orjson.dumps, msgspec.json.encode, to_json):
+        for dumps in (json.dumps, msgspec.json.encode, to_json, orjson_dumps):
             assert json.loads(dumps(session)) == content
 
     @pytest.mark.parametrize(

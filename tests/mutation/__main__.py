@@ -62,6 +62,7 @@ TESTS: dict[str, tuple[list[str], list[str]]] = {
         ["test_session.py", "test_nested_changes.py"],
         ["test_sessions.py", "test_replaced_sessions.py", "test_conflicts.py", "test_late_changes.py"],
     ),
+    "snapshot.py": (["test_snapshot.py"], ["test_remembered.py", "test_nested_changes.py", "test_late_changes.py"]),
     "tagged_json.py": (["test_tagged_json.py"], ["against_flask/test_codec.py", "test_codec.py"]),
     "extensions/flashing.py": (["test_extensions_flashing.py"], ["test_package.py"]),
     "extensions/flask_login.py": (["test_extensions_flask_login.py"], ["test_package.py"]),
@@ -73,6 +74,7 @@ TESTS: dict[str, tuple[list[str], list[str]]] = {
     "middleware/sessions.py": (
         ["test_sessions.py", "test_conflicts.py", "test_late_changes.py", "test_websockets.py"],
         [
+            "test_remembered.py",
             "test_nested_changes.py",
             "test_replaced_sessions.py",
             "test_starlette_cookies.py",
@@ -143,6 +145,7 @@ def start(copy: Path, log: Path, task: Callable[[], int]) -> int:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
         os.chdir(copy)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
         os.environ["PYTHONPATH"] = str(copy)
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         sys.path[:] = [str(copy), *(path for path in sys.path if path not in ("", str(ROOT)))]

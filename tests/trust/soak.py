@@ -4,7 +4,7 @@ uvicorn serves a FastAPI application and gunicorn a Flask application, with seve
 session of its own, goes to either side at random, reads, writes, logs in and out, and knows what its session must
 hold. Meanwhile all workers are replaced three times, as the README says to roll a key: first with the new key as a
 fallback, then signing with it, then without the old one. The exit code is 0 if no update and no login was lost, no
-request failed, and no worker grew.
+log-out undone, no request failed, and no worker grew.
 """
 
 from __future__ import annotations
@@ -205,9 +205,9 @@ class Soak:
         for name, key in {"logins": "login", "log-outs": "logout"}.items():
             print(f"  {name:12}{count[key]:9,}")
         print(f"asked again   {count['again']:9,}   (a worker that was leaving closed the connection unanswered)")
-        for kind in ("errors", "lost updates", "lost logins"):
+        for kind in ("errors", "lost updates", "lost logins", "undone log-outs"):
             held = held and not count[kind]
-            print(f"{kind:14}{count[kind]:9,}")
+            print(f"{kind:15}{count[kind]:8,}")
         print("\nmemory, MiB      workers   requests each   at first   at the end   growth")
         for side in ("api", "site"):
             for generation in range(len(ROLLED)):
@@ -261,7 +261,8 @@ class Client:
         if worker.requests == WARM:
             worker.warm = worker.last
         if before != tagged.dumps(self.content):
-            lost = "lost logins" if "_user_id" in self.content and '"_user_id"' not in before else "lost updates"
+            was_in, is_in = "_user_id" in self.content, '"_user_id"' in before
+            lost = "lost updates" if was_in == is_in else "lost logins" if was_in else "undone log-outs"
             self.soak.complain(lost, f"on {side}: {before} instead of {tagged.dumps(self.content)}")
             self.content = tagged.loads(before)
         operate(self.content, name, number)

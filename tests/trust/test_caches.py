@@ -14,6 +14,11 @@ from typing import Any
 import flask
 import pytest
 from fastapi import FastAPI, Request
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from starlette_flask import SessionMiddleware
 from tests.asgi import KEY, Reply, call, flask_reader, signed
@@ -226,6 +231,116 @@ class TestReading:
         assert [json.loads(body(reply)) for reply in replies] == [ADA, {}, ADA]
 
 
+async def redirect(request: Request) -> Response:
+    return RedirectResponse(f"/of/{request.session.get('user')}", 303)
+
+
+async def unchanged(request: Request) -> Response:
+    return Response(status_code=304, headers={"ETag": request.session.get("user", "nobody")})
+
+
+async def refused(request: Request) -> Response:
+    raise HTTPException(403, f"not for {request.session.get('user')}")
+
+
+async def streamed(request: Request) -> Response:
+    return StreamingResponse(iter(request.session.get("user", "nobody")))
+
+
+async def found(request: Request) -> Response:
+    return PlainTextResponse(request.session.get("user", "nobody"))
+
+
+async def socket(websocket: WebSocket) -> None:
+    user = websocket.session.get("user")
+    if websocket.url.path.endswith("denied"):
+        await websocket.send_denial_response(PlainTextResponse(f"not for {user}", 403))
+    else:
+        await websocket.accept(headers=[(b"x-user", str(user).encode())])
+
+
+ROUTES = [
+    *(Route(f"/{view.__name__}", view) for view in (redirect, unchanged, refused, streamed, found)),
+    *(WebSocketRoute(f"/{name}", socket) for name in ("accepted", "denied")),
+]
+SITE = Starlette(routes=[*ROUTES, Mount("/mounted", routes=ROUTES)])
+
+
+@pytest.mark.parametrize("under", ["", "/mounted"])
+@pytest.mark.parametrize("settings", [{}, {"allow_path_regex": "/"}, {"accept_starlette_cookies": True}], ids=str)
+class TestEveryKindOfResponse:
+    """Whatever the method, the status and the kind of the response, it varies on the cookie that it depends on."""
+
+    def ask(self, settings: Any, path: str, kind: str = "http", method: str = "GET") -> list[Reply]:
+        middleware, headers = SessionMiddleware(SITE, KEY, **settings), [(b"host", b"test")]
+        scope: dict[str, Any] = {"query_string": b"", "root_path": "", "method": method, "scheme": "http"}
+        scope.update(extensions={"websocket.http.response": {}}, asgi={"spec_version": "2.4"})
+        cookies = [signed(ADA), None, signed({"user": "eve"})] * 2  # the second time, what was opened is remembered
+        return [call(middleware, path=path, kind=kind, cookie=each, headers=headers, **scope) for each in cookies]
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    @pytest.mark.parametrize("view", [redirect, unchanged, refused, streamed, found], ids=lambda view: view.__name__)
+    def test_of_http(self, view: Any, method: str, under: str, settings: Any) -> None:
+        replies = self.ask(settings, f"{under}/{view.__name__}", method=method)
+        assert len({repr(reply.messages) for reply in replies}) == 3
+        assert [reply.vary for reply in replies] == [["Cookie"]] * 6
+        assert not any(reply.set_cookies for reply in replies)
+
+    @pytest.mark.parametrize("name", ["accepted", "denied"])
+    def test_of_a_websocket(self, name: str, under: str, settings: Any) -> None:
+        replies = self.ask(settings, f"{under}/{name}", "websocket")
+        assert len({repr(reply.messages) for reply in replies}) == 3
+        assert [reply.vary for reply in replies] == [["Cookie"]] * 6
+
+
+class TestStreaming:
+    """What a body reads after the response has begun comes too late for the headers, as in Flask: read before."""
+
+    def test_as_flask(self) -> None:
+        flask_app = flask_reader()
+
+        @flask_app.get("/late")
+        def late() -> flask.Response:
+            return flask.Response(flask.stream_with_context(flask.session["user"] for _ in "1"))
+
+        @flask_app.get("/early")
+        def early() -> flask.Response:
+            user = flask.session["user"]
+            return flask.Response(user for _ in "1")
+
+        async def ours(scope: Any, receive: Any, send: Any) -> None:
+            user = scope["session"]["user"] if scope["path"] == "/early" else None
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": (user or scope["session"]["user"]).encode()})
+
+        client = flask_app.test_client(use_cookies=False)
+        for path, vary in (("/late", []), ("/early", ["Cookie"])):
+            theirs = client.get(path, headers={"Cookie": f"session={signed(ADA)}"})
+            reply = call(SessionMiddleware(ours, KEY), cookie=signed(ADA), path=path)
+            assert body(reply) == theirs.data == b"ada"
+            assert reply.vary == theirs.headers.getlist("Vary") == vary
+
+
+class TestCVE:
+    """What went wrong in Flask goes right here, behind a cache that keeps whatever it may."""
+
+    def test_cve_2023_30861(self) -> None:
+        """A permanent session that nothing touched is refreshed: its cookie goes to nobody else."""
+        cache = SharedCache(SessionMiddleware(answering(lambda _: "public"), KEY))
+        mine = cache.get(signed({**ADA, "_permanent": True}))
+        assert (len(mine.set_cookies), mine.vary) == (1, ["Cookie"])
+        for other in (None, "broken", signed({"user": "eve"})):
+            assert cache.get(other) is not mine
+
+    @pytest.mark.parametrize("name", ["in", "not in", "len", "bool", "iteration", "keys", "list", "sorted"])
+    def test_cve_2026_27205(self, name: str) -> None:
+        """A response that depends on which keys there are, but on no value, depends on the session."""
+        cache = SharedCache(SessionMiddleware(answering(WAYS[name]), KEY))
+        mine, nobody = cache.get(signed(ADA)), cache.get(None)
+        assert body(mine) != body(nobody)
+        assert mine.vary == nobody.vary == ["Cookie"]
+
+
 class TestSetting:
     """A response that sets the cookie is for nobody else."""
 
@@ -257,6 +372,17 @@ class TestSetting:
         for other in (signed({"user": "eve", "cart": []}), "broken"):
             assert cache.get(other) is not mine
         assert cache.get(cookie) is mine
+
+    def test_joined_with_one_from_inside(self) -> None:
+        """Also where the application inside sets the cookie without Vary, and ours only changes its format."""
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            headers = [(b"set-cookie", f"session={signed({'inner': 1})}; HttpOnly; Path=/; SameSite=Lax".encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+        middleware = SessionMiddleware(app, KEY, accept_starlette_cookies=True)
+        reply = call(middleware, cookie=fuzz.starlettes(ADA, KEY).decode())
+        assert (reply.saved, reply.vary) == ({**ADA, "inner": 1}, ["Cookie"])
 
     def test_by_replacing_the_session(self) -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -291,6 +417,19 @@ class TestNeither:
             assert (reply.vary, reply.set_cookies) == ([], [])
             for cookie in self.cookies:
                 assert cache.get(cookie) is reply
+
+    def test_of_another_session_further_in(self) -> None:
+        """That one is read, ours is not: its cookie is the inner middleware's to vary on, and that one did not."""
+
+        class Other(dict):  # type: ignore[type-arg]
+            def mark_modified(self) -> None: ...
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"] = Other(user="somebody")
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        reply = call(SessionMiddleware(app, KEY), cookie=signed(ADA))
+        assert (reply.vary, reply.set_cookies) == ([], [])
 
     def test_of_a_permanent_session_that_is_not_refreshed(self) -> None:
         permanent = signed({**ADA, "_permanent": True})

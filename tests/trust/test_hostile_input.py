@@ -6,18 +6,20 @@ import logging
 import sys
 import tracemalloc
 import zlib
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from itsdangerous import TimestampSigner
 from itsdangerous.encoding import base64_encode
 
 from starlette_flask import SessionCodec, SessionMiddleware
 from starlette_flask.cookies import read_cookie
 from tests.asgi import KEY, Reply, app_that, call, opened, signed
-from tests.trust import fuzz
+from tests.trust import figures, fuzz
 
 
 class TestFuzzed:
@@ -160,6 +162,15 @@ class TestSignedButStrange:
         if not seen:
             assert ask(value, write)[0].saved == {"written": True}
 
+    @pytest.mark.parametrize("name", STRANGE)
+    def test_is_served_in_starlettes_format(self, name: str) -> None:
+        value = TimestampSigner(KEY).sign(b64encode(STRANGE[name])).decode()
+        reply, seen = ask(value, accept_starlette_cookies=True)
+        # What opened is rewritten in Flask's format, the rest is left alone.
+        assert len(reply.set_cookies) == (not reply.scope["session"].new)
+        if not seen:
+            assert ask(value, write, accept_starlette_cookies=True)[0].saved == {"written": True}
+
     @pytest.mark.parametrize(
         "payload",
         [
@@ -214,7 +225,7 @@ def calls(run: Callable[[], object]) -> int:
 
 
 class TestCost:
-    """What a request costs grows with its length and no faster. (`nox -s fuzz` measures the time.)"""
+    """What a request costs grows with its length and no faster. (`nox -s hostile` measures the time.)"""
 
     bomb = base64_encode(zlib.compress(bytes(30_000_000)))
 
@@ -245,6 +256,11 @@ class TestCost:
         assert len(field) > 0.95 * 2**20
         assert peak(lambda: fuzz.answer([field], 2)) < 20 * 2**20
 
+    @pytest.mark.parametrize("given_", [*figures.UNSIGNED, *figures.SIGNED], ids=lambda given_: given_.name)
+    def test_what_the_figures_are_of(self, given_: figures.Input) -> None:
+        """Each input of `nox -s hostile` ends as it says: no cookie is set, no session but where one was signed."""
+        assert figures.measured(given_, [10_000, 40_000], runs=1).ended_well
+
     def test_of_a_thousand_fields(self) -> None:
         cookie = signed({"user": 7}).encode()
         headers = [*[(b"cookie", b'a="b')] * 1000, (b"cookie", b"session=" + cookie), *[(b"cookie", b'"c=d')] * 1000]
@@ -271,6 +287,16 @@ class TestCookieNames:
     )
     def test_other_names(self, name: str) -> None:
         field = f"{name}x={signed({'user': 1})}; {name}".encode()
+        seen: dict[str, Any] = {}
+        call(SessionMiddleware(app_that(seen.update), KEY), headers=[(b"cookie", field)])
+        assert seen == {}
+
+    @pytest.mark.parametrize(
+        "name", ["Session", "SESSION", "xsession", "session2", "__Host-session", "\xa0session", "\x00session", "s"]
+    )
+    @pytest.mark.parametrize("before", ["", "a=1; ", 'a="1"; '])
+    def test_a_good_value_under_another_name(self, name: str, before: str) -> None:
+        field = f"{before}{name}={signed({'user': 1})}".encode()
         seen: dict[str, Any] = {}
         call(SessionMiddleware(app_that(seen.update), KEY), headers=[(b"cookie", field)])
         assert seen == {}

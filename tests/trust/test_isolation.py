@@ -6,6 +6,8 @@ import asyncio
 import copy
 import hashlib
 import random
+import sys
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -80,9 +82,9 @@ def signed_of(user: int) -> bytes:
     return COOKIES[user]
 
 
-def serve_all(app: Callable[..., Awaitable[None]], *, at_once: int = 100, path: str = "/") -> None:
+def serve_all(app: Callable[..., Awaitable[None]], *, users: int = USERS, at_once: int = 100, path: str = "/") -> None:
     """Let every user ask, in any order and many at once; each reply is of its own session and of no other."""
-    order = list(range(USERS))
+    order = list(range(users))
     random.Random(7).shuffle(order)
 
     async def run() -> None:
@@ -116,7 +118,7 @@ class TestAsyncHandlers:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"%d" % user})
 
-        serve_all(SessionMiddleware(app, KEY), at_once=USERS)
+        serve_all(SessionMiddleware(app, KEY), users=3 * USERS, at_once=3 * USERS)
 
     def test_of_fastapi(self) -> None:
         app = FastAPI()
@@ -138,6 +140,27 @@ class TestAsyncHandlers:
 
 class TestThreads:
     """Handlers in threads, several of which run at a time."""
+
+    def test_of_starlettes_endpoints(self) -> None:
+        """Each in a thread of the pool, and switched between in the middle of what it does to its session."""
+
+        def view(request: Request) -> PlainTextResponse:
+            for _ in range(3):
+                user = request.session["user"]
+                time.sleep(0)
+            use(request.session)
+            time.sleep(0)
+            assert request.session["user"] == user
+            return PlainTextResponse(str(user))
+
+        app = Starlette(routes=[Route("/", view)])
+        app.add_middleware(SessionMiddleware, secret_key=KEY)
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)
+        try:
+            serve_all(app)
+        finally:
+            sys.setswitchinterval(before)
 
     def test_of_a_thread_pool(self) -> None:
         app = FastAPI()

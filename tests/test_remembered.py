@@ -1,0 +1,331 @@
+"""What a verified value holds is remembered for the next request, and nobody gets more out of it by that."""
+
+from __future__ import annotations
+
+import hashlib
+import tracemalloc
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+import flask
+import pytest
+import time_machine
+
+from starlette_flask import SessionMiddleware, TaggedJSONSerializer
+from tests.asgi import KEY, app_that, call, flask_reader, opened, signed
+
+NOW = 1_700_000_000
+DAY = 24 * 3600
+CONTENTS: dict[str, Any] = {
+    "flat": {"name": "ada", "nothing": None, "user": 7},
+    "flat, with tags": {"at": datetime(2001, 9, 9, tzinfo=timezone.utc), "raw": b"\x00"},
+    "nested": {"cart": [{"sku": "a"}, (1, 2)], "user": 7},
+    "nested, with tags": {"seen": [datetime(2001, 9, 9, tzinfo=timezone.utc)]},
+    "empty": {},
+}
+
+
+@pytest.fixture
+def clock() -> Any:
+    with time_machine.travel(NOW, tick=False) as traveller:
+        yield traveller
+
+
+def spy(monkeypatch: pytest.MonkeyPatch, middleware: SessionMiddleware, name: str) -> list[str]:
+    """The calls of a method of the middleware's codec, which works on."""
+    calls: list[str] = []
+    method = getattr(middleware._codec, name)
+    monkeypatch.setattr(middleware._codec, name, lambda *args: calls.append(name) or method(*args))
+    return calls
+
+
+class TestOpening:
+    """A value is verified once, and every request finds the same in it."""
+
+    @pytest.mark.parametrize("name", CONTENTS)
+    def test_it_is_verified_once(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        content, seen = CONTENTS[name], []
+        middleware = SessionMiddleware(app_that(lambda session: seen.append((dict(session), session.new))), KEY)
+        verified, cookie = spy(monkeypatch, middleware, "open"), signed(content)
+        for _ in range(5):
+            assert call(middleware, cookie=cookie).set_cookies == []
+        assert [repr(found) for found in seen] == [repr((content, False))] * 5
+        assert verified == ["open"]
+
+    def test_it_is_parsed_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Only a value that comes again is worth a snapshot."""
+        middleware = SessionMiddleware(app_that(dict), KEY)
+        parsed, cookie = spy(monkeypatch, middleware, "deserialize"), signed({"cart": [1]})
+        for _ in range(5):
+            call(middleware, cookie=cookie)
+        assert len(parsed) == 2
+
+    def test_it_grows_old(self, clock: time_machine.Traveller) -> None:
+        seen: list[Any] = []
+        middleware = SessionMiddleware(app_that(lambda session: seen.append(dict(session))), KEY, leeway=3)
+        cookie = signed({"user": 7})
+        for age, opens in ((0, 1), (0, 1), (31 * DAY, 1), (31 * DAY + 1, 0), (-3, 1), (-4, 0), (10**9, 0), (60, 1)):
+            clock.move_to(NOW + age, tick=False)
+            call(middleware, cookie=cookie)
+            assert seen.pop() == ({"user": 7} if opens else {})
+
+    @pytest.mark.parametrize("other", [{"secret_key": "another"}, {"salt": "x"}, {"max_age": 5}])
+    def test_another_middleware_knows_nothing_of_it(
+        self, other: dict[str, Any], clock: time_machine.Traveller
+    ) -> None:
+        seen: list[Any] = []
+        app = app_that(lambda session: seen.append(dict(session)))
+        one, two = SessionMiddleware(app, KEY), SessionMiddleware(app, **{"secret_key": KEY, **other})
+        cookie = signed({"user": 7}, age=60)
+        for middleware in (one, one, two, two, one):
+            call(middleware, cookie=cookie)
+        assert seen == [{"user": 7}, {"user": 7}, {}, {}, {"user": 7}]
+
+    def test_what_does_not_open_opens_no_better_the_next_time(self) -> None:
+        seen: list[Any] = []
+        middleware = SessionMiddleware(app_that(lambda session: seen.append(dict(session))), KEY)
+        for content in ([1], 5, "text"):
+            for _ in range(3):
+                call(middleware, cookie=signed(content))
+        for _ in range(3):
+            call(middleware, cookie=signed({"user": 7})[:-3])
+        assert seen == [{}] * 12
+
+    def test_what_cannot_be_parsed_again_is_an_empty_session(self) -> None:
+        """A serializer of an application's own may change its mind; that is its matter, and no error."""
+
+        class Fickle(TaggedJSONSerializer):
+            broken = False
+
+            def loads(self, value: Any) -> Any:
+                if self.broken:
+                    raise LookupError
+                return super().loads(value)
+
+        seen: list[Any] = []
+        middleware = SessionMiddleware(
+            app_that(lambda session: seen.append(dict(session))), KEY, serializer=(serializer := Fickle())
+        )
+        cookie = signed({"user": 7})
+        call(middleware, cookie=cookie)
+        serializer.broken = True
+        call(middleware, cookie=cookie)
+        assert seen == [{"user": 7}, {}]
+
+    def test_more_users_than_are_remembered(self) -> None:
+        seen: list[Any] = []
+        middleware = SessionMiddleware(app_that(lambda session: seen.append(session["user"])), KEY)
+        cookies = [middleware._codec.dumps({"user": user}) for user in range(1500)]
+        for cookie in [*cookies, *cookies]:
+            call(middleware, cookie=cookie)
+        assert seen == [*range(1500), *range(1500)]
+
+    def test_coming_again_forgets_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nobody is forgotten as long as there is room."""
+        middleware = SessionMiddleware(app_that(dict), KEY)
+        cookies = [middleware._codec.dumps({"user": user}) for user in range(1024)]
+        for cookie in cookies:
+            call(middleware, cookie=cookie)
+        verified = spy(monkeypatch, middleware, "open")
+        for cookie in [*cookies, *cookies]:
+            call(middleware, cookie=cookie)
+        assert verified == []
+
+
+class TestIsolation:
+    """Each request has objects of its own, whatever is shared behind them."""
+
+    @pytest.mark.parametrize("content", [{"cart": [1, {"deep": [2]}], "user": 7}, {"user": 7}], ids=["nested", "flat"])
+    def test_nobody_gets_another_requests_objects(self, content: dict[str, Any]) -> None:
+        """Users of one shared cookie, each of whom changes in place what they got."""
+        before, got = repr(content), []
+
+        def change(session: Any) -> None:
+            got.append(session)
+            assert repr(dict(session)) == before
+            for value in session.values():
+                if isinstance(value, list):
+                    value[1]["deep"].append("mine")
+                    value.append(len(got))
+            dict.__setitem__(session, "user", "eve")
+            session["mine"] = len(got)
+
+        cookie = signed(content)
+        middleware = SessionMiddleware(app_that(change), KEY)
+        for number in range(1, 6):
+            saved = call(middleware, cookie=cookie).saved
+            assert (saved["mine"], saved["user"]) == (number, "eve")
+            assert "cart" not in saved or saved["cart"] == [1, {"deep": [2, "mine"]}, number]
+        assert len({id(session) for session in got}) == 5
+
+
+class TestRefreshing:
+    """A permanent session is set by every response: Flask's bytes, each second anew, whatever was remembered."""
+
+    @pytest.mark.parametrize("name", CONTENTS)
+    @pytest.mark.parametrize("use", [lambda _session: None, dict], ids=["untouched", "read"])
+    def test_the_bytes(self, name: str, use: Callable[[Any], object], clock: time_machine.Traveller) -> None:
+        content = {**CONTENTS[name], "_permanent": True}
+        flask_app = flask_reader()
+
+        @flask_app.get("/")
+        def view() -> str:
+            use(flask.session)
+            return ""
+
+        middleware = SessionMiddleware(app_that(use), KEY, same_site=None)
+        value = signed(content)
+        for second in range(1, 6):
+            clock.move_to(NOW + second // 2, tick=False)  # also twice in one second
+            theirs = flask_app.test_client(use_cookies=False).get("/", headers={"Cookie": f"session={value}"})
+            ours = call(middleware, cookie=value)
+            assert ours.set_cookies == theirs.headers.getlist("Set-Cookie")
+            assert ours.vary == ["Cookie"]
+            value = ours.set_cookies[0].partition(";")[0].partition("=")[2]
+            assert opened(value) == content
+
+    def test_of_a_writer_with_another_order(self, clock: time_machine.Traveller) -> None:
+        """Quart sorts no keys; what is written again is written as Flask does."""
+        cookie = SessionMiddleware(app_that(), KEY)._codec
+        unsorted = cookie.sign(cookie.pack(b'{"b":1,"a":[1],"_permanent":true}'), NOW).decode()
+        middleware = SessionMiddleware(app_that(dict), KEY)
+        for _ in range(3):
+            (field,) = call(middleware, cookie=unsorted).set_cookies
+            value = field.partition(";")[0].partition("=")[2]
+            assert value == signed({"_permanent": True, "a": [1], "b": 1})
+
+    def test_the_new_value_is_remembered_and_its_payload_made_once(
+        self, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        middleware = SessionMiddleware(app_that(dict), KEY)
+        opens, packs = spy(monkeypatch, middleware, "open"), spy(monkeypatch, middleware, "pack")
+        value = signed({"_permanent": True, "user": 7})
+        for second in range(5):
+            clock.move_to(NOW + second, tick=False)
+            (field,) = call(middleware, cookie=value).set_cookies
+            value = field.partition(";")[0].partition("=")[2]
+        assert (opens, packs) == (["open"], ["pack"])
+
+    @pytest.mark.parametrize("times", [1, 2, 3])
+    @pytest.mark.parametrize(
+        ("change", "expected"),
+        [
+            (lambda s: s["cart"].append(2), {"cart": [1, 2]}),
+            (lambda s: s.update(user=7), {"user": 7}),
+            (lambda s: s.pop("cart"), {"cart": None}),
+        ],
+        ids=["nested", "a key", "a key less"],
+    )
+    def test_a_change_is_saved(self, change: Callable[[Any], object], expected: dict[str, Any], times: int) -> None:
+        cookie = signed({"_permanent": True, "cart": [1]})
+        middleware = SessionMiddleware(app_that(change), KEY)
+        wanted = {key: value for key, value in {"cart": [1], **expected}.items() if value is not None}
+        for _ in range(times):
+            assert call(middleware, cookie=cookie).saved == {"_permanent": True, **wanted}
+
+    def test_a_change_that_was_taken_back_is_saved_with_the_rest(self) -> None:
+        """As in Flask: what is set again is the whole session, also what ``modified = False`` had left unsaved."""
+
+        def change(session: Any) -> None:
+            session["user"] = 7
+            session.modified = False
+
+        flask_app = flask_reader()
+        flask_app.add_url_rule("/", "view", lambda: change(flask.session) or "")
+        cookie = signed({"_permanent": True, "user": 1})
+        middleware = SessionMiddleware(app_that(change), KEY)
+        for _ in range(3):
+            client = flask_app.test_client(use_cookies=False)
+            (theirs,) = client.get("/", headers={"Cookie": f"session={cookie}"}).headers.getlist("Set-Cookie")
+            saved = call(middleware, cookie=cookie).saved
+            assert saved == opened(theirs.partition(";")[0].partition("=")[2]) == {"_permanent": True, "user": 7}
+
+    def test_an_own_serializer_is_asked_each_time(self) -> None:
+        class Counting(TaggedJSONSerializer):
+            written = 0
+
+            def dumps(self, value: Any) -> str:
+                self.written += 1
+                return super().dumps({**value, "written": self.written} if value else value)
+
+        middleware = SessionMiddleware(app_that(), KEY, serializer=Counting())
+        cookie, saved = signed({"_permanent": True}), []
+        for _ in range(3):
+            saved.append(call(middleware, cookie=cookie).saved["written"])
+        assert saved == sorted(set(saved))
+
+
+class TestMemory:
+    """What is remembered takes 16 MB at most, whatever users send."""
+
+    #: Content of many shapes, most of it near the largest that is remembered.
+    contents: dict[str, dict[str, Any]] = {  # noqa: RUF012
+        "small": {"user": 7},
+        "one long text": {"noise": hashlib.shake_256(b"noise").hexdigest(1100)},
+        "many keys": {f"k{number}": f"{number} {'text ' * 4}" for number in range(40)},
+        "hundreds of keys": {f"k{number}": number + 0.5 for number in range(300)},
+        "nested": {"list": [{"a": number, "b": "text"} for number in range(130)]},
+        "nested numbers": {"list": list(range(900))},
+    }
+
+    @staticmethod
+    def held(content: dict[str, Any], many: int) -> int:
+        """The bytes that stay after many values of one content. One good cookie has any number of spellings."""
+        middleware = SessionMiddleware(app_that(), KEY)
+        stem, _, signature = signed(content).rpartition(".")
+
+        def ask(number: int) -> None:
+            spelling = "".join("!?*%"[number >> 2 * place & 3] for place in range(8))  # Base64 is read leniently
+            value = f"{stem}.{signature[:9]}{spelling}{signature[9:]}".encode()
+            for _ in range(3):  # a value that comes again is remembered in another form
+                session = middleware._load(value)
+                assert not session.new
+                if session._refreshes:  # its payload is remembered, too
+                    middleware._render_again(session, session._content())
+
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            for number in range(many):
+                ask(number)
+            return tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+
+    def test_is_bounded_in_number(self) -> None:
+        for content in ({"user": 7}, {"user": 7, "_permanent": True}, {"list": [1]}):
+            assert self.held(content, 1000) > 100_000
+            assert self.held(content, 1030) < 50_000  # the first 1024 are gone
+
+    @pytest.mark.parametrize("permanent", [{}, {"_permanent": True}], ids=["", "permanent"])
+    @pytest.mark.parametrize("name", contents)
+    def test_is_bounded_for_each(self, name: str, permanent: dict[str, Any]) -> None:
+        assert self.held({**self.contents[name], **permanent}, 40) < 40 * 16 * 10**6 / 1024
+
+    @pytest.mark.parametrize("junk", ["!", "=", " "])
+    def test_is_bounded_in_a_values_length(self, junk: str) -> None:
+        middleware = SessionMiddleware(app_that(), KEY)
+        stem, _, signature = signed({"user": 7}).rpartition(".")
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            for number in range(1000):
+                value = f"{stem}.{signature[:9]}{junk * (5000 + 4 * number)}{signature[9:]}"
+                assert middleware._load(value.encode()) == {"user": 7}
+            assert tracemalloc.get_traced_memory()[0] - before < 100_000
+        finally:
+            tracemalloc.stop()
+
+    def test_a_small_value_of_much_content_is_not_kept(self) -> None:
+        middleware = SessionMiddleware(app_that(), KEY)
+        for content in ({"text": "a" * 1_000_000}, {"list": ["a" * 1_000_000]}):
+            value = signed(content).encode()
+            assert len(value) < 4096
+            tracemalloc.start()
+            try:
+                for _ in range(3):
+                    assert not middleware._load(value).new
+                assert tracemalloc.get_traced_memory()[0] < 100_000
+            finally:
+                tracemalloc.stop()

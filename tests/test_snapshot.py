@@ -1,0 +1,118 @@
+"""Content at one moment, frozen: what can be told apart by its picture, and what comes back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from itertools import combinations
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from starlette_flask import SessionCodec
+from starlette_flask.snapshot import Snapshot, take_picture
+
+CODEC = SessionCodec("a key")
+NOW = datetime(2001, 9, 9, 1, 46, 40, tzinfo=timezone.utc)
+#: One value of each type that a session stores, and that nothing changes in place.
+CONSTANTS: list[Any] = ["a", 1, 1.5, True, None, b"a", UUID(int=5), NOW, Markup("<b>")]
+#: No two of these are the same content, though many are equal.
+DIFFERENT: list[Any] = [
+    [1],
+    [True],
+    [1.0],
+    ["1"],
+    [b"1"],
+    [0.0],
+    [-0.0],
+    (1,),
+    [[1]],
+    [(1,)],
+    [None],
+    [],
+    {},
+    [{}],
+    {"1": 1},
+    {1: 1},
+    ["<b>"],
+    [Markup("<b>")],
+    [NOW],
+    [UUID(int=5)],
+    [UUID(int=6)],
+]
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+
+
+def exact(value: Any) -> str:
+    """The types as well as the values; the order of keys, too."""
+    return repr(value)
+
+
+class TestPicture:
+    """Two pictures are equal exactly where two contents are, in types and in the order of keys."""
+
+    def test_of_constants_there_is_none(self) -> None:
+        assert take_picture(dict(enumerate(CONSTANTS)), CODEC) is None  # type: ignore[arg-type]
+        assert take_picture({}, CODEC) is None
+
+    @pytest.mark.parametrize(
+        "value", [[], {}, (), (1,), {1}, bytearray(b"a"), object(), type("Text", (str,), {})("a")]
+    )
+    def test_of_all_else_there_is_one(self, value: Any) -> None:
+        """Also of a subclass, which may have more to it than its base shows."""
+        assert take_picture({"a": value}, CODEC) is not None
+
+    def test_tells_apart_what_differs(self) -> None:
+        for one, other in combinations(DIFFERENT, 2):
+            assert take_picture({"a": one}, CODEC) != take_picture({"a": other}, CODEC), (one, other)
+
+    def test_is_the_same_for_the_same(self) -> None:
+        """Whoever else holds the parts, and however often one occurs."""
+        text = "".join(["a", "b"])
+        shared = [text, text, 1000, 10.5]
+        held = [text, shared]
+        assert take_picture({"a": [["ab", "ab", 1000, 10.5]] * 2}, CODEC) == take_picture({"a": [shared] * 2}, CODEC)
+        assert len(held) == 2
+        for value in DIFFERENT:
+            assert take_picture({"a": value, "b": []}, CODEC) == take_picture({"a": value, "b": []}, CODEC)
+
+    def test_of_what_cannot_be_stored_is_like_no_other(self) -> None:
+        pictures = [take_picture({"a": value}, CODEC) for value in ([object()], [1], [], [NOW])]
+        assert pictures[0] not in pictures[1:]
+
+
+class TestThaw:
+    """What comes out is what went in, and nobody can change it for others."""
+
+    @pytest.mark.parametrize("value", CONSTANTS + DIFFERENT, ids=repr)
+    def test_gives_the_content(self, value: Any) -> None:
+        content = CODEC.loads(CODEC.dumps({"a": value, "b": "c"}))
+        assert exact(Snapshot(dict(content), 1, CODEC).thaw()) == exact(content)
+
+    @settings(max_examples=200, deadline=None)
+    @given(st.dictionaries(st.text(), json_values, max_size=4))
+    def test_gives_any_content(self, content: dict[str, Any]) -> None:
+        assert exact(Snapshot(dict(content), 1, CODEC).thaw()) == exact(content)
+
+    def test_gives_objects_of_its_own(self) -> None:
+        content: dict[str, Any] = {"cart": [{"n": 1}], "at": [NOW]}
+        snapshot = Snapshot(content, 1, CODEC)
+        thawed = snapshot.thaw()
+        thawed["cart"][0]["n"] = 2
+        thawed["at"].clear()
+        content["cart"].append(3)
+        assert snapshot.thaw() == {"cart": [{"n": 1}], "at": [NOW]}
+
+    @pytest.mark.parametrize(
+        "content",
+        [{"a": "x" * 5000}, {"a": ["x" * 5000]}, {f"key{n}": n for n in range(30)}, {"a": [NOW] * 200}],
+        ids=["long", "nested", "many keys", "not for marshal"],
+    )
+    def test_says_how_much_memory_it_takes(self, content: dict[str, Any]) -> None:
+        assert Snapshot(content, len(CODEC.serialize(content)), CODEC).size >= 5000

@@ -1,0 +1,229 @@
+"""Applications that are odd and yet allowed: sessions stay apart, nothing is lost in silence, and caches are told."""
+
+from __future__ import annotations
+
+import enum
+import json
+import time
+from typing import Any
+
+import pytest
+
+from starlette_flask import SessionMiddleware
+from tests.asgi import KEY, Reply, app_that, call, signed
+from tests.trust import fuzz
+
+ADA: dict[str, Any] = {"user": "ada"}
+EVE: dict[str, Any] = {"user": "eve"}
+
+
+def visit(session: Any) -> None:
+    session["visits"] = session.get("visits", 0) + 1
+
+
+async def answer(send: Any, status: int = 200) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+class TestScopeUsedAgain:
+    """A scope that is used for a second request brings that request's session, and it is saved."""
+
+    def test_for_another_user(self) -> None:
+        found: list[Any] = []
+
+        def look(session: Any) -> None:
+            found.append(dict(session))
+            visit(session)
+
+        middleware, scope = SessionMiddleware(app_that(look), KEY), {}
+        for content in (ADA, EVE):
+            reply = call(middleware, cookie=signed(content), reply=Reply(scope))
+            assert reply.saved == {**content, "visits": 1}
+        assert found == [ADA, EVE]
+
+    def test_for_another_try(self) -> None:
+        """Something outside calls again where the first time failed."""
+        tries = 0
+
+        async def unreliable(scope: Any, receive: Any, send: Any) -> None:
+            nonlocal tries
+            tries += 1
+            visit(scope["session"])
+            if tries == 1:
+                raise ConnectionError
+            await answer(send)
+
+        middleware = SessionMiddleware(unreliable, KEY)
+
+        async def patient(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await middleware(scope, receive, send)
+            except ConnectionError:
+                await middleware(scope, receive, send)
+
+        assert call(patient, cookie=signed(ADA)).saved == {**ADA, "visits": 1}
+
+    def test_for_another_application(self) -> None:
+        """One is asked after the other until one knows the path; each has a middleware of its own."""
+
+        async def knows_nothing(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"].get("user")
+            await answer(send, 404)
+
+        apps = [SessionMiddleware(app, KEY) for app in (knows_nothing, app_that(visit))]
+
+        async def cascade(scope: Any, receive: Any, send: Any) -> None:
+            for app in apps:
+                messages: list[Any] = []
+
+                async def keep(message: Any, messages: list[Any] = messages) -> None:
+                    messages.append(message)
+
+                await app(scope, receive, keep)
+                if messages[0]["status"] != 404:
+                    for message in messages:
+                        await send(message)
+                    return
+
+        reply = call(cascade, cookie=signed(ADA))
+        assert (reply.saved, reply.vary) == ({**ADA, "visits": 1}, ["Cookie"])
+
+
+class TestReplacedBeforeAnEqualMiddleware:
+    """What was put in the session's place is the session further in, too: nobody is logged in again in there."""
+
+    @pytest.mark.parametrize("content", [{}, None, EVE], ids=["emptied", "None", "another"])
+    @pytest.mark.parametrize("writes", [False, True])
+    def test_is_found_and_saved(self, content: Any, writes: bool) -> None:
+        found: list[Any] = []
+
+        def look(session: Any) -> None:
+            found.append(dict(session))
+            if writes:
+                session["seen"] = True
+
+        inner = SessionMiddleware(app_that(look), KEY)
+
+        async def outer(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"] = content
+            await inner(scope, receive, send)
+
+        reply = call(SessionMiddleware(outer, KEY), cookie=signed(ADA))
+        assert found == [content or {}]
+        assert reply.saved == {**(content or {}), **({"seen": True} if writes else {})}
+
+    def test_a_session_of_another_request_is_content_like_any_other(self) -> None:
+        kept: list[Any] = []
+
+        def swap(scope: Any) -> None:
+            kept.append(scope["session"])
+            scope["session"] = kept[0]
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            swap(scope)
+            await answer(send)
+
+        middleware = SessionMiddleware(app, KEY)
+        assert [call(middleware, cookie=signed(content)).saved for content in (ADA, EVE)] == [None, ADA]
+
+
+class TestErrorPage:
+    """A page for a session that could not be stored was made for its user."""
+
+    def test_varies_as_in_flask(self) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"]["unstorable"] = object()
+            try:
+                await answer(send)
+            except TypeError:
+                await send({"type": "http.response.start", "status": 500, "headers": [(b"vary", b"Accept")]})
+
+        reply = call(SessionMiddleware(app, KEY), cookie=signed(ADA))
+        assert (reply.set_cookies, reply.vary) == ([], ["Accept, Cookie"])
+
+
+class Sealed:
+    """A serializer that does not open for ever what it wrote, as one that encrypts may have it."""
+
+    def dumps(self, value: Any) -> str:
+        return json.dumps([int(time.time()), value])
+
+    def loads(self, text: str) -> Any:
+        written, value = json.loads(text)
+        if time.time() - written > 60:
+            raise ValueError("too old")
+        return value
+
+
+class TestSerializerOfItsOwn:
+    """It is asked for every request: what it refuses today was not to be remembered from yesterday."""
+
+    def test_may_refuse_what_it_opened(self, time_machine: Any) -> None:
+        time_machine.move_to(1_700_000_000, tick=False)
+        middleware = SessionMiddleware(app_that(lambda s: s.update(a=1)), KEY, serializer=Sealed())
+        cookie = call(middleware).set_cookies[0].partition(";")[0].partition("=")[2]
+        reader = SessionMiddleware(app_that(), KEY, serializer=Sealed())
+        for age, opens in ((0, True), (20, True), (40, True), (61, False), (99, False)):
+            time_machine.move_to(1_700_000_000 + age, tick=False)
+            assert bool(call(reader, cookie=cookie).scope["session"]) is opens
+
+
+class TestOldCookieFromInside:
+    """What is too old is not made young by joining it with a change from outside."""
+
+    def test_is_not_signed_anew(self) -> None:
+        """An application inside that sends back the cookie it was sent."""
+        old = signed(ADA, age=40 * 86_400)
+        headers = [(b"set-cookie", f"session={old}; HttpOnly; Path=/; SameSite=Lax".encode())]
+        reply = call(SessionMiddleware(app_that(visit, headers=headers), KEY), cookie=old)
+        assert reply.set_cookies == [headers[0][1].decode()]
+
+
+class TestDeepSession:
+    """A session that opened, however deep it is nested, fails no request that only reads it."""
+
+    @pytest.mark.parametrize("depth", [300, 500, 700, 900, 940, 960, 980, 1500, 2500])
+    @pytest.mark.parametrize("text", ['{"a":%b,"user":"ada"}', '{"a":%b,"t":{" t":[]},"user":"ada"}'])
+    def test_read_and_answered_from_deep_within(self, depth: int, text: str) -> None:
+        payload = text.encode() % (b"[" * depth + b"]" * depth)
+        cookie = fuzz.signed(fuzz.base64_encode(payload), KEY).decode()
+
+        def nested(level: int, send: Any, message: Any) -> Any:
+            return nested(level - 1, send, message) if level else send(message)
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            assert scope["session"].get("user") in ("ada", None)
+            await nested(60, send, {"type": "http.response.start", "status": 200, "headers": []})
+
+        assert call(SessionMiddleware(app, KEY), cookie=cookie).set_cookies == []
+
+    @pytest.mark.parametrize("depth", [900, 960, 980])
+    def test_logged_out_of(self, depth: int) -> None:
+        payload, new = b'{"a":%b}' % (b"[" * depth + b"]" * depth), []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            new.append(scope["session"].new)
+            scope["session"] = None
+            await answer(send)
+
+        cookie = fuzz.signed(fuzz.base64_encode(payload), KEY).decode()
+        assert call(SessionMiddleware(app, KEY), cookie=cookie).saved == (None if new == [True] else {})
+
+
+class Names(str, enum.Enum):
+    COOKIE = "session"
+
+
+class Ages(int, enum.Enum):
+    DAY = 86_400
+
+
+class TestSettingsOfAnEnum:
+    """A member of an enum counts as its value, also where its text is its name."""
+
+    def test_name_and_age(self) -> None:
+        middleware = SessionMiddleware(app_that(visit), KEY, Names.COOKIE, Ages.DAY)
+        reply = call(middleware, cookie=signed(ADA))
+        assert reply.saved == {**ADA, "visits": 1}
+        assert "; Max-Age=86400; " in reply.set_cookies[0]
