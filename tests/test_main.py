@@ -56,6 +56,7 @@ FOREIGN = {
     "deleted": "null",
     "deleted, empty": "",
     "unknown": "hello",
+    "unknown, base64": "abcd",
     "unknown, base64 that ends badly": "abcde",
 }
 
@@ -213,15 +214,42 @@ class TestInput:
         assert inspect(starlettes({"a": 1}))["content"] == {"a": 1}
         assert "=" in starlettes({"a": 1})
 
-    def test_endless_input_is_refused(self) -> None:
+    def test_too_much_input_is_refused(self) -> None:
         result = call("inspect", stdin=b"a" * (1 << 20) + b"a")
         assert (result.code, result.out) == (2, "")
-        assert "1 MiB" in result.err
+        assert result.err == "starlette-flask: standard input holds more than 1 MiB, and no cookie does\n"
         assert call("inspect", stdin=b"!" * (1 << 20)).code == 1
 
-    def test_no_input_is_said_to_be_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_endless_input_is_not_read_to_its_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Endless(io.RawIOBase):
+            count = 0
+
+            def readable(self) -> bool:
+                return True
+
+            def readinto(self, buffer: Any) -> int:
+                self.count += len(buffer)
+                assert self.count <= 2 << 20
+                return len(buffer)
+
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Endless())))
+        assert main(["inspect"]) == 2
+
+    def test_no_input_is_said_to_be_none(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         monkeypatch.setattr(sys, "stdin", None)
         assert main(["inspect"]) == 2
+        assert capsys.readouterr() == ("", "starlette-flask: there is no standard input\n")
+
+    def test_a_set_cookie_field_may_have_no_attributes(self) -> None:
+        assert inspect(f"Set-Cookie: session={self.COOKIE}")["content"] == {"user": 1}
+
+    @pytest.mark.parametrize("text", ["\udcff", "session=\udcff"])
+    def test_an_argument_that_is_no_utf_8_is_a_value_like_others(self, text: str) -> None:
+        result = call("inspect", text)
+        assert (result.code, result.err) == (1, "")
+        assert "no format that is known here" in result.out
 
 
 class TestContent:
@@ -395,8 +423,24 @@ class TestKeys:
         assert "\x1b" not in result.err
 
     def test_a_key_is_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("starlette_flask.__main__.getpass", lambda _: KEY)
+        def typed(prompt: str) -> str:
+            assert prompt == "Secret key: "
+            return KEY
+
+        monkeypatch.setattr("starlette_flask.__main__.getpass", typed)
         assert inspect("--ask-key", self.COOKIE, SECRET_KEY="x")["key_source"] == "typed in"
+
+    def test_a_key_that_is_typed_may_be_any_bytes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("starlette_flask.__main__.getpass", lambda _: "\udcff")
+        assert inspect("--ask-key", value({"user": 1}, key=b"\xff"))["opens"] is True
+
+    def test_keys_of_all_sources_are_tried_in_order(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "keys"
+        path.write_text("second\nthird")
+        monkeypatch.setattr("starlette_flask.__main__.getpass", lambda _: "fourth")
+        for number, key in enumerate(("first", "second", "third", "fourth"), 1):
+            argv = ("--key-env", "A", "--key-file", str(path), "--ask-key")
+            assert inspect(*argv, value({"user": 1}, key=key), A="first")["key"] == number
 
     @pytest.mark.parametrize("option", ["--key", "--secret-key", "--secret", "-k"])
     def test_a_key_as_an_argument_is_refused_with_what_to_do(self, option: str) -> None:
@@ -464,6 +508,15 @@ class TestReasons:
         assert report["reasons"] == [f"key 1 ($SECRET_KEY) made its signature, with {settings_found}"]
         assert inspect(cookie, *settings_found.split(), SECRET_KEY=KEY)["opens"] is True
 
+    @pytest.mark.parametrize(
+        ("salt", "derivation"),
+        [("wtf-csrf-token", "django-concat"), ("flask-session", "hmac"), ("itsdangerous.Signer", "django-concat")],
+    )
+    def test_what_else_signs_with_the_same_key(self, salt: str, derivation: str) -> None:
+        """Flask-WTF's token, Flask-Session's identifiers and Starlette's cookies may be taken for a session cookie."""
+        (reason,) = self.refused(signed(b"e30", salt=salt, key_derivation=derivation))["reasons"]
+        assert reason.endswith(f"made its signature, with --salt {salt} --key-derivation {derivation} --digest sha1")
+
     def test_other_settings_beside_a_salt_that_is_known_here_only(self) -> None:
         cookie = value({"user": 1}, salt="pepper", digest_method=staticmethod(hashlib.sha512))
         (reason,) = self.refused(cookie, "--salt", "pepper")["reasons"]
@@ -479,6 +532,7 @@ class TestReasons:
         [
             (KEY, f" {KEY} ", " without the blanks around it"),
             (KEY, f'"{KEY}"', " without the quotes around it"),
+            (f"X{KEY}X", f"'X{KEY}X'", " without the quotes around it"),
             (f"{KEY}\n", KEY, " with a line break behind it"),
         ],
     )
@@ -521,10 +575,43 @@ class TestReasons:
         assert inspect(signed(b"e30="))["format"] == "starlette"
         assert inspect(signed(b"e30="), SECRET_KEY=KEY)["opens"] is True
 
+    def test_an_empty_session_that_is_cut_off_is_known_all_the_same(self) -> None:
+        assert inspect(signed(b"e30")[:12])["format"] == "flask"
+
+    def test_an_age_that_nothing_has(self) -> None:
+        """A cookie of this very second is not from the future."""
+        assert self.refused(value({"user": 1}), "--max-age=-1")["reasons"] == ["it has expired: --max-age is -1"]
+
     def test_a_time_that_looks_like_json_makes_no_jwt(self) -> None:
         cookie = call("sign", "--at", str(0x7B226162), '{"alg": 1}', SECRET_KEY=KEY).out.strip()
         assert re.match(r"eyJ\w+\.eyJ", cookie)
         assert inspect(cookie)["format"] == "flask"
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("deleted", 'no session: a deleted cookie is set to nothing or "null"'),
+            ("django", "a value of Django's signing, with colons between its parts"),
+            ("jwt", "a JSON Web Token, not a session cookie"),
+            ("session-id", "probably the identifier of a session that a server keeps"),
+            ("litestar", "Litestar's encrypted session cookie"),
+            ("unknown", "no format that is known here"),
+        ],
+    )
+    def test_a_format_in_words(self, name: str, text: str) -> None:
+        """A person reads what the value is, both as its format and as the reason why it is no session."""
+        result = call("inspect", FOREIGN[name])
+        assert result.out.startswith(f"format   {text.partition(';')[0]}\n")
+        assert f"\n         - {text}\n" in result.out
+
+    def test_starlettes_format_in_words(self) -> None:
+        result = call("inspect", starlettes({"a": 1}))
+        assert result.out.startswith("format   the format of Starlette's own middleware\n")
+        text = "the format of Starlette's own middleware; accept_starlette_cookies=True opens it"
+        assert f"\n         - {text}\n" in result.out
+
+    def test_quotes_are_all_that_is_taken_off(self) -> None:
+        assert inspect(f"'X{'a' * 14}X'")["format"] == "session-id"
 
     @pytest.mark.parametrize("name", FOREIGN)
     def test_other_known_formats(self, name: str) -> None:
@@ -743,6 +830,19 @@ class TestTerminal:
         shown = self.on_terminal("inspect", typed=f"{self.COOKIE}\n\x04".encode())
         assert "Reading up to Ctrl-D:" in shown
         assert '"user": 1' in shown
+
+    def test_that_input_is_read_is_no_part_of_the_output(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        ours, theirs = os.openpty()
+        os.write(ours, f"{self.COOKIE}\n\x04".encode())
+        with os.fdopen(theirs) as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            assert main(["inspect", "--json"]) == 0
+        os.close(ours)
+        out, err = capsys.readouterr()
+        assert json.loads(out)["content"] == {"user": 1}
+        assert err == "Reading up to Ctrl-D:\n"
 
     def test_a_key_is_asked_for_without_showing_it(self) -> None:
         ours, theirs = os.openpty()
