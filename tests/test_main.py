@@ -941,8 +941,27 @@ class TestProcess:
         assert result.code == 0
         assert re.search(r"(?i)examples?:\s.*starlette-flask (inspect|sign)", result.out)
 
+    @pytest.mark.parametrize("command", ["inspect", "sign"])
+    def test_help_has_the_options_in_groups(self, command: str) -> None:
+        """Those for keys stand together, and those that follow the application, with their defaults."""
+        out = call(command, "--help").out
+        keys = out.partition("\nsecret keys:\n")[2].partition("\n\n")[0]
+        assert re.findall(r"^  (--[\w-]+)", keys, re.MULTILINE) == ["--key-env", "--key-file", "--ask-key"]
+        settings_of_it = out.partition("\nsettings of the application:\n")[2].partition("\n\n")[0]
+        found = re.findall(r"^  (--[\w-]+)", settings_of_it, re.MULTILINE)
+        assert found == ["--name", "--salt", "--digest", "--key-derivation"]
+
     @pytest.mark.parametrize(
-        "argv", [(), ("nothing",), ("inspect", "--nothing"), ("inspect", "--dig", "sha1"), ("sign", "--dig", "sha1")]
+        "argv",
+        [
+            (),
+            ("nothing",),
+            ("inspect", "--nothing"),
+            ("inspect", "--dig", "sha1"),
+            ("sign", "--dig", "sha1"),
+            ("inspect", "--digest", "md5", "x"),
+            ("sign", "--key-derivation", "any", "{}"),
+        ],
     )
     def test_wrong_usage_is_told(self, argv: tuple[str, ...]) -> None:
         result = call(*argv)
