@@ -942,6 +942,12 @@ class TestProcess:
         assert re.search(r"(?i)examples?:\s.*starlette-flask (inspect|sign)", result.out)
 
     @pytest.mark.parametrize("command", ["inspect", "sign"])
+    def test_help_ends_with_an_example_on_one_line(self, command: str) -> None:
+        """Whatever the width of the terminal, so that it can be copied."""
+        last = call(command, "--help", COLUMNS="40").out.splitlines()[-1]
+        assert re.fullmatch(rf"example: .*starlette-flask {command} .*[^X]", last)
+
+    @pytest.mark.parametrize("command", ["inspect", "sign"])
     def test_help_has_the_options_in_groups(self, command: str) -> None:
         """Those for keys stand together, and those that follow the application, with their defaults."""
         out = call(command, "--help").out
@@ -957,6 +963,7 @@ class TestProcess:
             (),
             ("nothing",),
             ("inspect", "--nothing"),
+            ("--hel",),
             ("inspect", "--dig", "sha1"),
             ("sign", "--dig", "sha1"),
             ("inspect", "--digest", "md5", "x"),
