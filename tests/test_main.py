@@ -945,7 +945,7 @@ class TestProcess:
     def test_help_ends_with_an_example_on_one_line(self, command: str) -> None:
         """Whatever the width of the terminal, so that it can be copied."""
         last = call(command, "--help", COLUMNS="40").out.splitlines()[-1]
-        assert re.fullmatch(rf"example: .*starlette-flask {command} .*[^X]", last)
+        assert re.fullmatch(rf"example: .*starlette-flask {command} .*", last)
 
     @pytest.mark.parametrize("command", ["inspect", "sign"])
     def test_help_has_the_options_in_groups(self, command: str) -> None:
