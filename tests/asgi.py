@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import cache
 from typing import Any, TypeVar
 
 import time_machine
@@ -25,20 +26,26 @@ def flask_reader(key: str | bytes = KEY, **config: Any) -> Flask:
     return app
 
 
+@cache
+def _signing(key: str | bytes) -> tuple[Flask, Any]:
+    """A Flask application, and what signs and opens its cookies. To make them takes a millisecond."""
+    app = flask_reader(key)
+    interface: Any = app.session_interface
+    return app, interface.get_signing_serializer(app)
+
+
 def signed(content: Any, *, key: str | bytes = KEY, age: float = 0) -> str:
     """The cookie value that Flask writes for `content`, signed `age` seconds ago."""
-    app = flask_reader(key)
-    serializer: Any = app.session_interface
+    app, signing = _signing(key)
     with app.app_context(), time_machine.travel(time.time() - age, tick=False):
-        return serializer.get_signing_serializer(app).dumps(content)
+        return signing.dumps(content)
 
 
 def opened(value: str, *, key: str | bytes = KEY) -> Any:
     """What Flask finds in a cookie value; an error of itsdangerous where it does not open."""
-    app = flask_reader(key)
-    interface: Any = app.session_interface
+    app, signing = _signing(key)
     with app.app_context():
-        return interface.get_signing_serializer(app).loads(value)
+        return signing.loads(value)
 
 
 @dataclass
