@@ -995,7 +995,7 @@ class TestProcess:
     ) -> None:
         monkeypatch.setattr(sys, "stdout", None)
         assert main(["inspect", value({"user": 1})]) == 2
-        assert "no standard output" in capsys.readouterr().err
+        assert capsys.readouterr().err == "starlette-flask: there is no standard output\n"
 
     def test_an_interruption_is_no_traceback(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupted(_: str) -> str:
