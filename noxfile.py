@@ -157,6 +157,14 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def mutation(session: nox.Session) -> None:
+    """One small change of the package at a time, which a test has to notice; ``-- cookies`` for one module."""
+    # Without the package: each changed copy has to be the only one that can be imported.
+    session.install(*PROJECT["project"]["dependencies"], *nox.project.dependency_groups(PROJECT, "mutation"))
+    session.run("python", "-m", "tests.mutation", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Overhead per request beside every peer, in one run."""
     install(session, "benchmarks")

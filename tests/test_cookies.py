@@ -40,6 +40,7 @@ class TestRead:
             (b"session=abc.def-_", b"abc.def-_"),
             (b"a=1; session=abc; b=2", b"abc"),
             (b"a=1;session=abc;b=2", b"abc"),
+            (b"a=1; session=abc;b=2;c=3", b"abc"),
             (b"session=first; session=second", b"first"),
             (b"session=; session=second", b""),
             (b"session; session=second", b""),
@@ -97,6 +98,14 @@ class TestRead:
     def test_one_field(self, field: bytes, expected: bytes | None) -> None:
         assert as_werkzeug_reads(field) == expected
         assert read(field) == expected
+
+    def test_any_character_at_the_ends_of_a_value(self) -> None:
+        """Only blanks and tabs around a value are no part of it, whether it is the only cookie or one of several."""
+        for character in map(chr, range(1, 0x7F)):
+            if character in '";':
+                continue
+            for field in (f"session={character}a{character}", f"x=1; session={character}a{character};y=2"):
+                assert read(field.encode()) == as_werkzeug_reads(field.encode()), field
 
     pieces = (b"session", b"session=", b"x", b"=", b"==", b";", b"; ", b" ", b"\t", b'"', b"\\", b"\n", b",", b"\\073")
 
@@ -184,6 +193,12 @@ class TestWrite:
 
     def test_the_defaults(self) -> None:
         assert CookieWriter("s").field(b"v") == b"s=v; HttpOnly; Path=/"
+
+    def test_a_domain_keeps_its_first_letter(self) -> None:
+        """Of what a domain begins with, only dots are no part of it."""
+        for letter in string.ascii_letters + string.digits:
+            field = CookieWriter("s", domain=f".{letter}.example").field(b"v")
+            assert field == f"s=v; Domain={letter}.example; HttpOnly; Path=/".encode()
 
     def test_true_and_false_may_be_other_things(self) -> None:
         """Flask's configuration may hold ``1`` and ``0``, from the environment."""
@@ -317,6 +332,7 @@ class TestParseSetCookie:
             (b"s=; Path=/", b"s", b""),
             (b"s", b"s", b""),
             (b"", b"", b""),
+            (b"\x0cs=\x0bv\x0b", b"\x0cs", b"\x0bv\x0b"),
             (b's="a b"', b"s", b"a b"),
             (rb's="a\073\"b"', b"s", b'a;"b'),
             (b's=""', b"s", b""),

@@ -183,9 +183,9 @@ class TestLogIn:
     @pytest.mark.parametrize("session", [None, "text", object()])
     def test_without_a_session_it_says_what_is_missing(self, session: object) -> None:
         for function in (logout_user, protect_session):
-            with pytest.raises(RuntimeError, match="SessionMiddleware"):
+            with pytest.raises(RuntimeError, match=r"^no session in this scope: SessionMiddleware must come before"):
                 function(scope_of(session))
-        with pytest.raises(RuntimeError, match="SessionMiddleware"):
+        with pytest.raises(RuntimeError, match=r"^no session in this scope: SessionMiddleware must come before"):
             login_user({"headers": []}, "ann")
 
 
@@ -350,6 +350,8 @@ class TestLogOut:
             ([b"xremember_token=x"], False),
             ([b"remember_tokens=x"], False),
             ([b"Remember_Token=x"], False),
+            ([b"Xremember_tokenX=x"], False),
+            ([b"\x0bremember_token=x"], False),
             ([b""], False),
             ([], False),
         ],
@@ -359,6 +361,12 @@ class TestLogOut:
         logout_user(scope_of(session, *((b"Cookie", field) for field in fields)))
         assert session == ({"_remember": "clear"} if found else {})
         assert ("remember_token" in parse_cookie(b";".join(fields).decode("latin-1"))) is found
+
+    @pytest.mark.parametrize("name", ["remember_token", "XXXX", "n"])
+    def test_a_request_without_cookies_has_none_of_any_name(self, name: str) -> None:
+        session: dict[str, Any] = {}
+        logout_user(scope_of(session), remember_cookie=name)
+        assert session == {}
 
     @given(st.lists(st.sampled_from(["n", "=", ";", " ", "\t", '"', "\\", "x", ",", "\xe9"])).map("".join))
     def test_no_cookie_that_werkzeug_finds_is_overlooked(self, header: str) -> None:
@@ -589,6 +597,10 @@ class TestRememberCookie:
             encode_remember_cookie("ann", key)
         with pytest.raises(error):
             decode_remember_cookie("ann|x", key)
+
+    def test_an_empty_key_is_said_to_be_empty(self) -> None:
+        with pytest.raises(ValueError, match=r"^the secret key is empty$"):
+            encode_remember_cookie("ann", "")
 
     def test_nobody_gets_a_cookie_for_the_user_none(self) -> None:
         with pytest.raises(TypeError):

@@ -56,6 +56,7 @@ FOREIGN = {
     "deleted": "null",
     "deleted, empty": "",
     "unknown": "hello",
+    "unknown, base64": "abcd",
     "unknown, base64 that ends badly": "abcde",
 }
 
@@ -199,6 +200,9 @@ class TestInput:
         text = f"session={value({'user': 1})}; other={value({'user': 2})}"
         assert inspect("--name", "other", text)["content"] == {"user": 2}
 
+    def test_the_name_may_be_any_bytes(self) -> None:
+        assert call("inspect", "--name", "\udcff", self.COOKIE).code == 0
+
     @pytest.mark.parametrize("text", ["sid={}", "Cookie: a=b", "Set-Cookie: sid={}; session={}", "sid={}; HttpOnly"])
     def test_a_cookie_of_another_name_is_not_taken_for_it(self, text: str) -> None:
         result = call("inspect", text.replace("{}", self.COOKIE))
@@ -213,15 +217,42 @@ class TestInput:
         assert inspect(starlettes({"a": 1}))["content"] == {"a": 1}
         assert "=" in starlettes({"a": 1})
 
-    def test_endless_input_is_refused(self) -> None:
+    def test_too_much_input_is_refused(self) -> None:
         result = call("inspect", stdin=b"a" * (1 << 20) + b"a")
         assert (result.code, result.out) == (2, "")
-        assert "1 MiB" in result.err
+        assert result.err == "starlette-flask: standard input holds more than 1 MiB, and no cookie does\n"
         assert call("inspect", stdin=b"!" * (1 << 20)).code == 1
 
-    def test_no_input_is_said_to_be_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_endless_input_is_not_read_to_its_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Endless(io.RawIOBase):
+            count = 0
+
+            def readable(self) -> bool:
+                return True
+
+            def readinto(self, buffer: Any) -> int:
+                self.count += len(buffer)
+                assert self.count <= 2 << 20
+                return len(buffer)
+
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Endless())))
+        assert main(["inspect"]) == 2
+
+    def test_no_input_is_said_to_be_none(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         monkeypatch.setattr(sys, "stdin", None)
         assert main(["inspect"]) == 2
+        assert capsys.readouterr() == ("", "starlette-flask: there is no standard input\n")
+
+    def test_a_set_cookie_field_may_have_no_attributes(self) -> None:
+        assert inspect(f"Set-Cookie: session={self.COOKIE}")["content"] == {"user": 1}
+
+    @pytest.mark.parametrize("text", ["\udcff", "session=\udcff"])
+    def test_an_argument_that_is_no_utf_8_is_a_value_like_others(self, text: str) -> None:
+        result = call("inspect", text)
+        assert (result.code, result.err) == (1, "")
+        assert "no format that is known here" in result.out
 
 
 class TestContent:
@@ -395,15 +426,32 @@ class TestKeys:
         assert "\x1b" not in result.err
 
     def test_a_key_is_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("starlette_flask.__main__.getpass", lambda _: KEY)
+        def typed(prompt: str) -> str:
+            assert prompt == "Secret key: "
+            return KEY
+
+        monkeypatch.setattr("starlette_flask.__main__.getpass", typed)
         assert inspect("--ask-key", self.COOKIE, SECRET_KEY="x")["key_source"] == "typed in"
+
+    def test_a_key_that_is_typed_may_be_any_bytes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("starlette_flask.__main__.getpass", lambda _: "\udcff")
+        assert inspect("--ask-key", value({"user": 1}, key=b"\xff"))["opens"] is True
+
+    def test_keys_of_all_sources_are_tried_in_order(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "keys"
+        path.write_text("second\nthird")
+        monkeypatch.setattr("starlette_flask.__main__.getpass", lambda _: "fourth")
+        for number, key in enumerate(("first", "second", "third", "fourth"), 1):
+            argv = ("--key-env", "A", "--key-file", str(path), "--ask-key")
+            assert inspect(*argv, value({"user": 1}, key=key), A="first")["key"] == number
 
     @pytest.mark.parametrize("option", ["--key", "--secret-key", "--secret", "-k"])
     def test_a_key_as_an_argument_is_refused_with_what_to_do(self, option: str) -> None:
         for command in ("inspect", "sign"):
             result = call(command, option, "hunter2", self.COOKIE)
             assert (result.code, result.out) == (2, "")
-            assert "--key-env, --key-file or --ask-key" in result.err
+            why = "a key is no argument, the list of processes and the shell's history would show it"
+            assert result.err.endswith(f": {why}: use --key-env, --key-file or --ask-key\n")
             assert "hunter2" not in result.err
 
     def test_keys_are_never_shown(self, tmp_path: Path) -> None:
@@ -464,6 +512,15 @@ class TestReasons:
         assert report["reasons"] == [f"key 1 ($SECRET_KEY) made its signature, with {settings_found}"]
         assert inspect(cookie, *settings_found.split(), SECRET_KEY=KEY)["opens"] is True
 
+    @pytest.mark.parametrize(
+        ("salt", "derivation"),
+        [("wtf-csrf-token", "django-concat"), ("flask-session", "hmac"), ("itsdangerous.Signer", "django-concat")],
+    )
+    def test_what_else_signs_with_the_same_key(self, salt: str, derivation: str) -> None:
+        """Flask-WTF's token, Flask-Session's identifiers and Starlette's cookies may be taken for a session cookie."""
+        (reason,) = self.refused(signed(b"e30", salt=salt, key_derivation=derivation))["reasons"]
+        assert reason.endswith(f"made its signature, with --salt {salt} --key-derivation {derivation} --digest sha1")
+
     def test_other_settings_beside_a_salt_that_is_known_here_only(self) -> None:
         cookie = value({"user": 1}, salt="pepper", digest_method=staticmethod(hashlib.sha512))
         (reason,) = self.refused(cookie, "--salt", "pepper")["reasons"]
@@ -479,6 +536,7 @@ class TestReasons:
         [
             (KEY, f" {KEY} ", " without the blanks around it"),
             (KEY, f'"{KEY}"', " without the quotes around it"),
+            (f"X{KEY}X", f"'X{KEY}X'", " without the quotes around it"),
             (f"{KEY}\n", KEY, " with a line break behind it"),
         ],
     )
@@ -497,10 +555,13 @@ class TestReasons:
 
     def test_from_the_future(self) -> None:
         assert self.refused(value({"user": 1}, age=-60))["reasons"] == ["it is from the future: clocks differ"]
-        beyond_dates = Signer(KEY, "cookie-session", key_derivation="hmac").sign(b"e30." + base64_encode(b"\xff" * 7))
-        reasons = self.refused(beyond_dates.decode())["reasons"]
-        assert "it is from the future: clocks differ" in reasons
-        assert inspect(beyond_dates.decode())["signed_at"] is None
+        for length in (7, 8, 20):
+            date = base64_encode(b"\xff" * length)
+            beyond_dates = Signer(KEY, "cookie-session", key_derivation="hmac").sign(b"e30." + date).decode()
+            assert self.refused(beyond_dates)["opens"] is False
+            assert inspect(beyond_dates)["signed_at"] is None
+            if length == 7:
+                assert "it is from the future: clocks differ" in self.refused(beyond_dates)["reasons"]
 
     @pytest.mark.parametrize("content", [{"a": 1}, {"ab": 1}, {"abc": 1}, {"a": "?>~"}])
     def test_starlettes_own_format(self, content: dict[str, Any]) -> None:
@@ -521,10 +582,43 @@ class TestReasons:
         assert inspect(signed(b"e30="))["format"] == "starlette"
         assert inspect(signed(b"e30="), SECRET_KEY=KEY)["opens"] is True
 
+    def test_an_empty_session_that_is_cut_off_is_known_all_the_same(self) -> None:
+        assert inspect(signed(b"e30")[:12])["format"] == "flask"
+
+    def test_an_age_that_nothing_has(self) -> None:
+        """A cookie of this very second is not from the future."""
+        assert self.refused(value({"user": 1}), "--max-age=-1")["reasons"] == ["it has expired: --max-age is -1"]
+
     def test_a_time_that_looks_like_json_makes_no_jwt(self) -> None:
         cookie = call("sign", "--at", str(0x7B226162), '{"alg": 1}', SECRET_KEY=KEY).out.strip()
         assert re.match(r"eyJ\w+\.eyJ", cookie)
         assert inspect(cookie)["format"] == "flask"
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("deleted", 'no session: a deleted cookie is set to nothing or "null"'),
+            ("django", "a value of Django's signing, with colons between its parts"),
+            ("jwt", "a JSON Web Token, not a session cookie"),
+            ("session-id", "probably the identifier of a session that a server keeps"),
+            ("litestar", "Litestar's encrypted session cookie"),
+            ("unknown", "no format that is known here"),
+        ],
+    )
+    def test_a_format_in_words(self, name: str, text: str) -> None:
+        """A person reads what the value is, both as its format and as the reason why it is no session."""
+        result = call("inspect", FOREIGN[name])
+        assert result.out.startswith(f"format   {text.partition(';')[0]}\n")
+        assert f"\n         - {text}\n" in result.out
+
+    def test_starlettes_format_in_words(self) -> None:
+        result = call("inspect", starlettes({"a": 1}))
+        assert result.out.startswith("format   the format of Starlette's own middleware\n")
+        text = "the format of Starlette's own middleware; accept_starlette_cookies=True opens it"
+        assert f"\n         - {text}\n" in result.out
+
+    def test_quotes_are_all_that_is_taken_off(self) -> None:
+        assert inspect(f"'X{'a' * 14}X'")["format"] == "session-id"
 
     @pytest.mark.parametrize("name", FOREIGN)
     def test_other_known_formats(self, name: str) -> None:
@@ -544,9 +638,10 @@ class TestReasons:
         cookie = value({"user": 1, "long": "a" * 200 * repeat})
         assert cookie.startswith("." * repeat + "e")
         for end in range(4, len(cookie)):
-            reasons = " ".join(self.refused(cookie[:end])["reasons"])
-            assert "cut off or damaged: payload, time and signature (27 characters with sha1)" in reasons
-            assert "none of the keys made its signature" in reasons
+            reasons = self.refused(cookie[:end])["reasons"]
+            parts = "payload, time and signature (27 characters with sha1) make it"
+            assert reasons[0] == f"it is cut off or damaged: {parts}"
+            assert reasons[1] == "none of the keys made its signature: another key did, or it was changed since"
 
     def test_a_signature_without_a_time(self) -> None:
         cookie = URLSafeSerializer(KEY, salt="cookie-session", signer_kwargs={"key_derivation": "hmac"}).dumps(
@@ -610,7 +705,8 @@ class TestReasons:
         tracemalloc.stop()
         assert peak < 8 << 20
         assert report["content"] is None
-        assert "1 MiB" in report["reasons"][0]
+        too_much = "ValueError, it is over 1 MiB, too much to expand unverified"
+        assert report["reasons"] == [f"its content is damaged, or not Flask's: {too_much}"]
         large = signed(b"." + base64_encode(zlib.compress(b'{"a":"' + b"a" * (2 << 20) + b'"}', 9)))
         assert inspect(large, SECRET_KEY=KEY)["opens"] is True
         assert inspect(large)["content"] is None
@@ -646,7 +742,7 @@ class TestSign:
         cookie = call("sign", "--permanent", "--cookie", '{"user": 1}', SECRET_KEY=KEY).out.strip()
         assert opened(cookie) == {"user": 1, "_permanent": True}
 
-    @pytest.mark.parametrize("at", [0, 1, int(NOW.timestamp()) - 60])
+    @pytest.mark.parametrize("at", [0, 1, 0x58000058, int(NOW.timestamp()) - 60])
     def test_at_another_time(self, at: int) -> None:
         cookie = call("sign", "--at", str(at), '{"user": 1}', SECRET_KEY=KEY).out.strip()
         assert cookie == value({"user": 1}, age=int(NOW.timestamp()) - at)
@@ -671,6 +767,13 @@ class TestSign:
         result = call("sign", "{}")
         assert (result.code, result.out) == (2, "")
         assert "give --key-env, --key-file or --ask-key, or set FLASK_SECRET_KEY or SECRET_KEY" in result.err
+
+    def test_it_says_what_is_no_session(self) -> None:
+        start = "starlette-flask: this is no JSON, or its tags are wrong: "
+        assert call("sign", "{", SECRET_KEY=KEY).err.startswith(f"{start}Expecting property name")
+        assert call("sign", "--tagged", '{" u": "x"}', SECRET_KEY=KEY).err.startswith(f"{start}badly formed")
+        err = 'starlette-flask: a session is a JSON object, such as {"user": 1}\n'
+        assert call("sign", "[1]", SECRET_KEY=KEY) == (2, "", err)
 
     @pytest.mark.parametrize(
         "argv",
@@ -736,6 +839,15 @@ class TestTerminal:
     def test_an_empty_no_color_means_nothing(self) -> None:
         assert "\x1b[33m" in self.on_terminal("inspect", self.COOKIE, NO_COLOR="")
 
+    def test_a_size_above_the_limit_is_coloured(self) -> None:
+        cookie = set_cookie({"user": 1}) + "; Path=/" + "x" * 4093
+        assert "\x1b[33msize  " in self.on_terminal("inspect", f"Set-Cookie: {cookie}")
+
+    def test_what_is_no_verdict_is_not_coloured(self) -> None:
+        assert "\ncontent  none that can be read\r\n" in self.on_terminal("inspect", "hello")
+        assert json.loads(self.on_terminal("inspect", "--json", self.COOKIE))["content"] == {"user": 1}
+        assert opened(f"session={self.on_terminal('sign', '{}', SECRET_KEY=KEY).strip()}") == {}
+
     def test_a_pipe_gets_no_colours(self) -> None:
         assert "\x1b" not in call("inspect", self.COOKIE, SECRET_KEY="x", TERM="xterm").out
 
@@ -743,6 +855,19 @@ class TestTerminal:
         shown = self.on_terminal("inspect", typed=f"{self.COOKIE}\n\x04".encode())
         assert "Reading up to Ctrl-D:" in shown
         assert '"user": 1' in shown
+
+    def test_that_input_is_read_is_no_part_of_the_output(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        ours, theirs = os.openpty()
+        os.write(ours, f"{self.COOKIE}\n\x04".encode())
+        with os.fdopen(theirs) as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            assert main(["inspect", "--json"]) == 0
+        os.close(ours)
+        out, err = capsys.readouterr()
+        assert json.loads(out)["content"] == {"user": 1}
+        assert err == "Reading up to Ctrl-D:\n"
 
     def test_a_key_is_asked_for_without_showing_it(self) -> None:
         ours, theirs = os.openpty()
@@ -816,8 +941,34 @@ class TestProcess:
         assert result.code == 0
         assert re.search(r"(?i)examples?:\s.*starlette-flask (inspect|sign)", result.out)
 
+    @pytest.mark.parametrize("command", ["inspect", "sign"])
+    def test_help_ends_with_an_example_on_one_line(self, command: str) -> None:
+        """Whatever the width of the terminal, so that it can be copied."""
+        last = call(command, "--help", COLUMNS="40").out.splitlines()[-1]
+        assert re.fullmatch(rf"example: .*starlette-flask {command} .*", last)
+
+    @pytest.mark.parametrize("command", ["inspect", "sign"])
+    def test_help_has_the_options_in_groups(self, command: str) -> None:
+        """Those for keys stand together, and those that follow the application, with their defaults."""
+        out = call(command, "--help").out
+        keys = out.partition("\nsecret keys:\n")[2].partition("\n\n")[0]
+        assert re.findall(r"^  (--[\w-]+)", keys, re.MULTILINE) == ["--key-env", "--key-file", "--ask-key"]
+        settings_of_it = out.partition("\nsettings of the application:\n")[2].partition("\n\n")[0]
+        found = re.findall(r"^  (--[\w-]+)", settings_of_it, re.MULTILINE)
+        assert found == ["--name", "--salt", "--digest", "--key-derivation"]
+
     @pytest.mark.parametrize(
-        "argv", [(), ("nothing",), ("inspect", "--nothing"), ("inspect", "--dig", "sha1"), ("sign", "--dig", "sha1")]
+        "argv",
+        [
+            (),
+            ("nothing",),
+            ("inspect", "--nothing"),
+            ("--hel",),
+            ("inspect", "--dig", "sha1"),
+            ("sign", "--dig", "sha1"),
+            ("inspect", "--digest", "md5", "x"),
+            ("sign", "--key-derivation", "any", "{}"),
+        ],
     )
     def test_wrong_usage_is_told(self, argv: tuple[str, ...]) -> None:
         result = call(*argv)
@@ -844,7 +995,7 @@ class TestProcess:
     ) -> None:
         monkeypatch.setattr(sys, "stdout", None)
         assert main(["inspect", value({"user": 1})]) == 2
-        assert "no standard output" in capsys.readouterr().err
+        assert capsys.readouterr().err == "starlette-flask: there is no standard output\n"
 
     def test_an_interruption_is_no_traceback(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupted(_: str) -> str:

@@ -74,6 +74,16 @@ class TestPublicNames:
         exec("from starlette_flask import *", names)
         assert {name for name in names if not name.startswith("__")} == {*starlette_flask.__all__}
 
+    @pytest.mark.parametrize("name", ["flashing", "flask_login", "flask_wtf"])
+    def test_all_of_an_extension(self, name: str) -> None:
+        """``from ... import *`` gives every public function and class that the module itself defines, and no more."""
+        module = importlib.import_module(f"starlette_flask.extensions.{name}")
+        names: dict[str, Any] = {}
+        exec(f"from {module.__name__} import *", names)
+        own = {name for name, thing in vars(module).items() if getattr(thing, "__module__", "") == module.__name__}
+        assert {name for name in names if name != "__builtins__"} == {name for name in own if name[0] != "_"}
+        assert sorted(module.__all__) == module.__all__
+
     def test_it_is_typed(self) -> None:
         assert (PACKAGE / "py.typed").is_file()
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.sessions import SessionMixin
 
 from starlette_flask import SessionMiddleware
@@ -105,6 +107,22 @@ class TestQuart:
                 assert ask_ours(middleware, path, cookie) == ask_quart(app, path, cookie)
             assert "'z': b'x'" in ask_ours(middleware, "/read", cookie)[1]
 
+    def test_what_json_lacks_becomes_text_as_in_quart(self) -> None:
+        app = make_quart()
+        signing = app.session_interface.get_signing_serializer(app)
+        middleware = SessionMiddleware.from_flask(decimal, app)
+        with frozen():
+            expected = signing.dumps({"price": Decimal("1.50")})
+            assert ask_ours(middleware, "/", None)[0][0].startswith(f"session={expected};")
+
+    def test_keys_keep_their_order_where_a_flask_application_is_current(self) -> None:
+        """Flask's tags write through ``current_app.json``, which sorts keys; Quart has no such application."""
+        middleware = SessionMiddleware.from_flask(like_quart, make_quart())
+        with frozen():
+            alone = ask_ours(middleware, "/write", None)
+            with Flask("another").app_context():
+                assert ask_ours(middleware, "/write", None) == alone
+
     @pytest.mark.parametrize("serializer", [json, tagged(Complex), Reversed()])
     def test_a_serializer_of_its_own(self, serializer: Any) -> None:
         app = make_quart()
@@ -130,6 +148,13 @@ class TestQuart:
     def test_no_secret_key(self) -> None:
         with pytest.raises(ValueError, match="SECRET_KEY"):
             SessionMiddleware.from_flask(like_quart, make_quart(SECRET_KEY=None))
+
+
+async def decimal(scope: Any, receive: Any, send: Any) -> None:
+    """Store what neither JSON nor a tag can carry."""
+    scope["session"]["price"] = Decimal("1.50")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def complex_or_not(scope: Any, receive: Any, send: Any) -> None:

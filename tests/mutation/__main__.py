@@ -1,0 +1,405 @@
+"""Run the tests on every mutant: ``python -m tests.mutation [MODULE[:FUNCTION] ...]``.
+
+Everything that the tests import, but for the package and the tests, is imported once; each mutant is then tested in a
+fork of that process. It runs the tests that reach the changed line, those of the module's own file first, and where
+none of them fails, all tests listed for the module. So a mutant costs a fraction of a second, and a survivor some
+seconds.
+
+Fails where a mutant survives that ``equivalent.toml`` does not list, or where an entry of that list fits nothing or a
+mutant that a test notices.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import gc
+import importlib
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import coverage
+import pytest
+from hypothesis import Phase, settings
+
+from .mutants import Mutant, mutants
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "starlette_flask"
+COPIED = ("benchmarks", PACKAGE, "tests", "CHANGELOG.md", "LICENSE", "README.md", "noxfile.py", "pyproject.toml")
+PASSED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+WORKERS = 2
+MEMORY = 4 << 30  # bytes that a mutant may take
+
+#: The tests of each module: its own, which notice most mutants, and then those that play it against real Flask or in
+#: the middleware.
+TESTS: dict[str, tuple[list[str], list[str]]] = {
+    "__init__.py": (["test_package.py"], []),
+    "__main__.py": (["test_main.py"], []),
+    "asgi.py": (["test_package.py"], ["test_sessions.py"]),
+    "codec.py": (
+        ["test_codec.py", "test_starlette_cookies.py"],
+        ["against_flask/test_codec.py", "trust/test_caches.py", "trust/test_secrets.py", "test_sessions.py"],
+    ),
+    "cookies.py": (["test_cookies.py"], ["against_flask/test_cookie_field.py", "test_conflicts.py"]),
+    "session.py": (
+        ["test_session.py", "test_nested_changes.py"],
+        ["test_sessions.py", "test_replaced_sessions.py", "test_conflicts.py", "test_late_changes.py"],
+    ),
+    "snapshot.py": (["test_snapshot.py"], ["test_remembered.py", "test_nested_changes.py", "test_late_changes.py"]),
+    "tagged_json.py": (["test_tagged_json.py"], ["against_flask/test_codec.py", "test_codec.py"]),
+    "extensions/flashing.py": (["test_extensions_flashing.py"], ["test_package.py"]),
+    "extensions/flask_login.py": (["test_extensions_flask_login.py"], ["test_package.py"]),
+    "extensions/flask_wtf.py": (["test_extensions_flask_wtf.py"], ["test_package.py"]),
+    "middleware/flask_settings.py": (
+        ["against_flask/test_from_flask.py"],
+        ["against_flask/test_quart.py", "test_package.py"],
+    ),
+    "middleware/sessions.py": (
+        ["test_sessions.py", "test_conflicts.py", "test_late_changes.py", "test_websockets.py"],
+        [
+            "test_remembered.py",
+            "test_nested_changes.py",
+            "test_replaced_sessions.py",
+            "test_starlette_cookies.py",
+            "test_codec.py",
+            "trust/test_caches.py",
+            "trust/test_faults.py",
+            "trust/test_secrets.py",
+            "against_flask/test_requests.py",
+            "against_flask/test_from_flask.py",
+            "against_flask/test_deliberate_differences.py",
+        ],
+    ),
+}
+
+
+class Equivalent(NamedTuple):
+    """A mutant that no test can notice, or several on one line, and the reason."""
+
+    file: str
+    where: str
+    old: str
+    new: str
+    reason: str
+
+
+class Baseline(NamedTuple):
+    """What the tests do on the package as it is."""
+
+    seconds: dict[str, float]
+    #: For each line, the tests that reach it; and the tests that start a process, where nothing is known of lines.
+    reaching: dict[int, set[str]]
+    spawning: set[str]
+
+
+class Selection:
+    """A pytest plugin that keeps only the tests in ``wanted``, and measures each."""
+
+    def __init__(self, wanted: set[str] | None = None) -> None:
+        self.wanted = wanted
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.spawning: set[str] = set()
+        self.current = ""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self.wanted is not None:
+            items[:] = [item for item in items if item.nodeid in self.wanted]
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.current = nodeid
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.seconds[report.nodeid] += report.duration
+
+    def listen(self, event: str, _: Any) -> None:
+        if event == "subprocess.Popen":
+            self.spawning.add(self.current)
+
+
+def start(copy: Path, log: Path, task: Callable[[], int]) -> int:
+    """Fork, and run ``task`` in a copy of the project; return the process's number."""
+    sys.stdout.flush()
+    if process := os.fork():
+        return process
+    code = 70
+    try:
+        os.setsid()
+        with log.open("wb") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        os.chdir(copy)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
+        os.environ["PYTHONPATH"] = str(copy)
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        sys.path[:] = [str(copy), *(path for path in sys.path if path not in ("", str(ROOT)))]
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", PACKAGE)]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        code = task()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def run_tests(files: Sequence[str], selection: Selection, *arguments: str) -> int:
+    """Run pytest in this process."""
+    quiet = ["-x", "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider"]
+    quiet += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins are imported already
+    quiet += ["-p", "no:unraisableexception", "-p", "no:faker"]  # these take half of the time that a mutant takes
+    return int(pytest.main([*quiet, *arguments, *(f"tests/{file}" for file in files)], plugins=[selection]))
+
+
+def measure(files: Sequence[str], result: Path, *arguments: str) -> int:
+    """Run the tests on the package as it is, and write down what they do and import."""
+    selection = Selection()
+    sys.addaudithook(selection.listen)
+    code = run_tests(files, selection, *arguments)
+    modules = [name for name in sys.modules if name.partition(".")[0] not in ("tests", PACKAGE, "__main__")]
+    result.write_text(json.dumps([selection.seconds, sorted(selection.spawning), modules]))
+    return code
+
+
+def wait(process: int, seconds: float) -> int | None:
+    """Return the exit code of a process, negative for a signal, or ``None`` where it took too long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found, status = os.waitpid(process, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    return None
+
+
+def baseline(copy: Path, file: str, log: Path) -> Baseline:
+    """Run a module's tests, and import into this process what they import."""
+    first, then = TESTS[file]
+    result = copy / "baseline.json"
+    data = copy / ".coverage"
+    arguments = [f"--cov={PACKAGE}", "--cov-context=test", "--cov-report="]
+    code = wait(start(copy, log, functools.partial(measure, [*first, *then], result, *arguments)), 900)
+    if code != 0:
+        sys.exit(f"The tests of {file} fail without a mutant:\n{log.read_text(errors='replace')}")
+    seconds, spawning, modules = json.loads(result.read_text())
+    for name in modules:
+        if name not in sys.modules:
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                continue
+    reaching: dict[int, set[str]] = {}
+    covered = coverage.CoverageData(str(data))
+    covered.read()
+    for line, contexts in covered.contexts_by_lineno(str(copy / PACKAGE / file)).items():
+        if "" not in contexts:  # else it runs when the module is imported, so for every test
+            reaching[line] = {context.rpartition("|")[0] for context in contexts}
+    return Baseline(seconds, reaching, set(spawning))
+
+
+class Job:
+    """One mutant under test: stage by stage, until a test fails."""
+
+    def __init__(self, mutant: Mutant, base: Baseline, listed: bool) -> None:
+        self.mutant = mutant
+        self.process = 0
+        self.end = 0.0
+        first, then = TESTS[mutant.file.partition("/")[2]]
+        lines = [base.reaching.get(line) for line in range(mutant.lines[0], mutant.lines[1] + 1)]
+        known = [tests for tests in lines if tests is not None]
+        wanted = set.union(*known) | base.spawning if known else set(base.seconds)
+        stages = [(first, wanted), (then, wanted)]
+        if not listed and known:
+            stages.append(([*first, *then], set(base.seconds)))  # what shares a fixture or a cache
+        self.stages: list[tuple[list[str], set[str], float]] = []
+        for files, tests in stages:
+            chosen = {test for test in tests if test.partition("::")[0].removeprefix("tests/") in files}
+            if chosen:
+                used = [file for file in files if any(test.startswith(f"tests/{file}::") for test in chosen)]
+                self.stages.append((used, chosen, 15 + 5 * sum(base.seconds[test] for test in chosen)))
+
+    def advance(self, copy: Path, log: Path) -> bool:
+        """Start the next stage, if there is one."""
+        if not self.stages:
+            return False
+        files, tests, seconds = self.stages.pop(0)
+        self.process = start(copy, log, functools.partial(self._run, files, tests))
+        self.end = time.monotonic() + seconds
+        return True
+
+    def _run(self, files: list[str], tests: set[str]) -> int:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        gc.disable()
+        return run_tests(files, Selection(tests))
+
+
+def test_all(found: list[Mutant], base: Baseline, listed: set[tuple[str, str, str, str]], scratch: Path) -> list[str]:
+    """Return what becomes of each mutant: ``killed``, ``timeout`` or ``survived``."""
+    outcomes = [""] * len(found)
+    waiting = list(range(len(found)))[::-1]
+    free = list(range(WORKERS))
+    running: dict[int, tuple[int, Job]] = {}
+    while waiting or running:
+        while free and waiting:
+            index, worker = waiting.pop(), free.pop()
+            mutant = found[index]
+            copy = scratch / f"copy{worker}"
+            (copy / mutant.file).write_text(mutant.source)
+            job = Job(mutant, base, mutant.key in listed)
+            if job.advance(copy, scratch / f"log{worker}"):
+                running[worker] = index, job
+            else:
+                outcomes[index] = "survived"
+                free.append(worker)
+        time.sleep(0.005)
+        for worker, (index, job) in list(running.items()):
+            copy = scratch / f"copy{worker}"
+            done, status = os.waitpid(job.process, os.WNOHANG)
+            if not done and time.monotonic() < job.end:
+                continue
+            if done:
+                outcomes[index] = "survived" if os.waitstatus_to_exitcode(status) in PASSED else "killed"
+            else:
+                os.killpg(job.process, signal.SIGKILL)
+                os.waitpid(job.process, 0)
+                outcomes[index] = "timeout"
+            if outcomes[index] == "survived" and job.advance(copy, scratch / f"log{worker}"):
+                continue
+            shutil.copy2(ROOT / job.mutant.file, copy / job.mutant.file)
+            del running[worker]
+            free.append(worker)
+            if outcomes[index] != "killed":
+                show(job.mutant, outcomes[index], known=job.mutant.key in listed)
+    return outcomes
+
+
+def show(mutant: Mutant, outcome: str, *, known: bool) -> None:
+    """Print a mutant that no test failed on."""
+    if not known:
+        print(f"{outcome}: {mutant.file}:{mutant.lines[0]} in {mutant.where}, number {mutant.number}")
+        print("".join(f"  - {line}\n" for line in mutant.old.splitlines()), end="")
+        print("".join(f"  + {line}\n" for line in mutant.new.splitlines()), flush=True)
+
+
+def equivalents() -> list[Equivalent]:
+    """Read ``equivalent.toml``: for each file, entries of a place, a line, what it becomes and a reason."""
+    entries = tomllib.loads(Path(__file__).with_name("equivalent.toml").read_text())
+    return [
+        Equivalent(f"{PACKAGE}/{file}", entry["in"], entry["line"], new, entry["reason"])
+        for file, listed in entries.items()
+        for entry in listed
+        for new in ([entry["becomes"]] if isinstance(entry["becomes"], str) else entry["becomes"])
+    ]
+
+
+def make_copies(scratch: Path) -> None:
+    """Make a copy of the project for each worker."""
+    for worker in range(WORKERS):
+        copy = scratch / f"copy{worker}"
+        copy.mkdir()
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, copy / name)
+
+
+def warm(scratch: Path, files: list[str], seconds: float) -> None:
+    """Run the tests in each copy as for a mutant; they pass, and leave their byte code.
+
+    None of the package's: it would be out of date too soon to be noticed.
+    """
+    for worker in range(WORKERS):
+        copy = scratch / f"copy{worker}"
+        log = scratch / "log"
+        if wait(start(copy, log, functools.partial(run_tests, files, Selection())), 5 * seconds + 60) != 0:
+            sys.exit(f"The tests fail in a fork without a mutant:\n{log.read_text(errors='replace')}")
+        for cache in (copy / PACKAGE).rglob("__pycache__"):
+            shutil.rmtree(cache)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description="Test every mutant of the package.")
+    parser.add_argument("modules", metavar="MODULE[:FUNCTION]", nargs="*", help="such as cookies or codec:_key")
+    parser.add_argument("--list", action="store_true", help="print the mutants, without a test")
+    options = parser.parse_args()
+    wanted = [name.partition(":")[::2] for name in options.modules]
+    listed = equivalents()
+    totals: dict[str, Counter[str]] = {}
+    bad: list[str] = []
+    settings.register_profile(
+        "mutation",
+        derandomize=True,
+        database=None,
+        deadline=None,
+        max_examples=25,
+        phases=[Phase.explicit, Phase.generate],
+    )
+    settings.load_profile("mutation")
+    begun = time.monotonic()
+    with TemporaryDirectory() as name:
+        scratch = Path(name).resolve()
+        make_copies(scratch)
+        for file in TESTS:
+            functions = [function for module, function in wanted if module in (file, Path(file).stem)]
+            if wanted and not functions:
+                continue
+            path = f"{PACKAGE}/{file}"
+            found = [
+                mutant
+                for mutant in mutants(ROOT, path)
+                if not wanted or any(mutant.where.startswith(function) for function in functions)
+            ]
+            if options.list:
+                for mutant in found:
+                    show(mutant, "mutant", known=False)
+                continue
+            first, then = TESTS[file]
+            base = baseline(scratch / "copy0", file, scratch / "log")
+            warm(scratch, [*first, *then], sum(base.seconds.values()))
+            gc.collect()
+            gc.freeze()
+            known = {entry[:4] for entry in listed if entry.file == path}
+            outcomes = test_all(found, base, known, scratch)
+            survivors = {mutant.key for mutant, outcome in zip(found, outcomes, strict=True) if outcome == "survived"}
+            killed = {mutant.key for mutant, outcome in zip(found, outcomes, strict=True) if outcome != "survived"}
+            totals[file] = Counter(
+                "equivalent" if outcome == "survived" and mutant.key in known else outcome
+                for mutant, outcome in zip(found, outcomes, strict=True)
+            )
+            bad += [f"survives: {' | '.join(key)}" for key in sorted(survivors - known)]
+            if not any(functions):
+                unknown = sorted(known - survivors - killed)
+                bad += [f"listed, but there is no such mutant: {' | '.join(key)}" for key in unknown]
+            bad += [f"listed, but a test fails on it: {' | '.join(key)}" for key in sorted(known & killed)]
+            print(f"{file}: {dict(totals[file])}, {time.monotonic() - begun:.0f} s so far", flush=True)
+    print(f"\n{'module':30} mutants  killed  by time  equivalent  survived")
+    totals["all"] = sum(totals.values(), Counter())
+    for file, counts in totals.items():
+        figures = (counts.total(), counts["killed"], counts["timeout"], counts["equivalent"], counts["survived"])
+        print("{:30} {:7} {:7} {:8} {:11} {:9}".format(file, *figures))
+    print("".join(f"\n{line}" for line in bad))
+    return bool(bad)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
