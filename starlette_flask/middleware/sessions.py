@@ -23,7 +23,7 @@ from ..codec import SessionCodec
 from ..cookies import CookieWriter, is_cookie_value, parse_set_cookie, read_cookie
 from ..session import Session
 from ..snapshot import Snapshot, take_picture
-from ..tagged_json import TaggedJSONSerializer, is_dict
+from ..tagged_json import is_dict
 from .flask_settings import Settings, flask_settings
 
 if sys.version_info >= (3, 11):
@@ -129,8 +129,9 @@ class SessionMiddleware:
         self._max_cookie_size = _whole_number("max_cookie_size", max_cookie_size)
         self._leeway = _whole_number("leeway", leeway)
         self._allowed = None if allow_path_regex is None else _pattern("allow_path_regex", allow_path_regex)
-        # A serializer of an application's own is asked each time: it may write or open otherwise the next time.
-        self._may_remember = type(self._codec.serializer) is TaggedJSONSerializer
+        # A serializer of an application's own is asked each time: it may write or open otherwise the next time, and
+        # marshal, which snapshots are made with, turns what its tags may give (a bytearray) into plain bytes.
+        self._may_remember = serializer is None
         #: A value that verified -> when it was signed, and what it holds. A browser sends one cookie with many
         #: requests, and to verify and parse it again would take two thirds of a request's time.
         self._remembered: dict[bytes, tuple[int, bytes | Snapshot]] = {}
@@ -272,6 +273,7 @@ class SessionMiddleware:
                     session = Session(data)
                     session._new = False
                     session._saved = self._codec.serialize(data)
+                    session._picture = take_picture(data, self._codec)
                     session._modified = session._is_foreign = True
                     return session
         if not logger.isEnabledFor(logging.DEBUG):
@@ -298,7 +300,8 @@ class SessionMiddleware:
         varies, changed = session.accessed, session._modified
         saves = changed or (self._refresh and session._is_permanent())
         content = session._content() if saves or session._picture is not None else {}
-        if varies and (changed or session._picture is not None):
+        # Not `varies`: an application may have set `accessed = False` after it changed something.
+        if "accessed" in vars(session) and (changed or session._picture is not None):
             picture, session._picture = session._picture, take_picture(content, self._codec)
             if not changed and session._track_nested and picture != session._picture:
                 changed = self._is_new(session, content)
@@ -338,19 +341,21 @@ class SessionMiddleware:
         """
         saved = session._saved
         renewed = saved.written() if isinstance(saved, Snapshot) else None
-        if renewed is None:
-            serialized = self._serialize(content)
-            try:
-                renewed = Snapshot(self._codec.deserialize(serialized))  # with its keys as they will come
-            except (ValueError, BadData):
-                return self._render(session, content)
-            renewed.payload = self._codec.pack(serialized)
-            if isinstance(saved, Snapshot):
-                saved.renewed = renewed
-        session._saved = renewed
+        if renewed is not None:
+            session._saved, payload = renewed, cast("bytes", renewed.payload)
+        else:
+            # Of what was remembered, never of this request's content: others will begin with it.
+            again = saved.thaw() if isinstance(saved, Snapshot) else content
+            session._saved = serialized = self._serialize(again)
+            payload = self._codec.pack(serialized)
+            with suppress(ValueError, BadData):
+                session._saved = renewed = Snapshot(self._codec.deserialize(serialized))  # keys as they will come
+                renewed.payload = payload
+                if isinstance(saved, Snapshot):
+                    saved.renewed = renewed
         now = time()
-        value = self._codec.sign(cast("bytes", renewed.payload), int(now))
-        self._remember(value, int(now), renewed)
+        value = self._codec.sign(payload, int(now))
+        self._remember(value, int(now), session._saved)
         return self._field(value, now, content)
 
     def _field(self, value: bytes, now: float, content: dict[str, Any]) -> bytes:
