@@ -1,7 +1,8 @@
 """A session's content at one moment, frozen: cheap to share, to thaw and to compare.
 
 Most sessions hold nothing that can change in place, and then the dict itself is the snapshot. What holds a list or
-a dict, or is large, is written by ``marshal``, in a fifth of the time that tagged JSON takes, and read in two thirds of it.
+a dict, or is large, is written by ``marshal``, in a fifth of the time that tagged JSON takes, and read in two thirds
+of it.
 """
 
 from __future__ import annotations
