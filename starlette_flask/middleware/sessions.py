@@ -38,7 +38,8 @@ _OURS = "starlette_flask.session"
 _SCOPES = frozenset({"http", "websocket"})
 #: The messages that can carry a cookie to the client, and the one that says that none will.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
-_REMEMBERED_VALUES, _REMEMBERED_SIZE = 1024, 12_000  # how many values at most, and of how many bytes each
+#: How many values are remembered at most, and in how many bytes each, half of them for its renewed form.
+_REMEMBERED_VALUES, _REMEMBERED_SIZE = 1024, 12_000
 _LONGEST = timedelta(days=365 * 1000)  # keeps Expires a date with a four-digit year
 
 
@@ -192,7 +193,9 @@ class SessionMiddleware:
             session._ended = True
             if begun and (
                 scope.get("session") is not session
-                or (session.accessed and (session._unsaved or session._picture is not None))
+                or (
+                    session.accessed and (session._unsaved or (session._track_nested and session._picture is not None))
+                )
             ):
                 self._report_late_changes(scope, session, begun)
 
@@ -254,7 +257,7 @@ class SessionMiddleware:
     def _remember(self, value: bytes, signed_at: int, saved: bytes | Snapshot) -> None:
         """Keep what a value holds for the next request that brings it, if both are small.
 
-        The first time it is kept as it came, from the second on as a snapshot, which many values are not worth.
+        The first time it is kept as it came; a snapshot is made when it comes again, which many values never do.
         """
         size = len(value) + (len(saved) if isinstance(saved, bytes) else saved.size)
         if self._may_remember and 2 * size <= _REMEMBERED_SIZE:  # twice: it may come to be kept renewed, too
@@ -318,7 +321,7 @@ class SessionMiddleware:
             elif changed:
                 headers = self._merge(session, content, headers, inner)
                 varies = True
-        if varies and b"vary" not in names:
+        if varies and b"vary" not in names:  # most responses; _vary_on_cookie takes 0.5 us more
             headers.append((b"vary", b"Cookie"))
         elif varies:
             _vary_on_cookie(headers)
