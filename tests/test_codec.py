@@ -510,8 +510,27 @@ class TestAge:
         clock.move_to(NOW - 1)
         with pytest.raises(SignatureExpired, match=r"^Signature age lies in the future$") as early:
             codec.loads(value, 60)
+        with pytest.raises(SignatureExpired, match=r"^Signature age lies in the future$"):
+            codec.loads(value, -1)
         payload = value.encode().rsplit(sep.encode(), 2)[0]
         assert late.value.payload == early.value.payload == payload
+
+    def test_without_leeway_nothing_of_the_future_opens(self, clock: time_machine.Traveller) -> None:
+        codec = ours()
+        value = codec.dumps(CONTENT).encode()
+        clock.move_to(NOW - 1)
+        with pytest.raises(SignatureExpired):
+            codec.open(value, 60)
+
+    @pytest.mark.parametrize(("stamp", "payload"), [(b"a", b"e30"), (b"_" * 20, None)])
+    def test_a_timestamp_that_is_none(self, stamp: bytes, payload: bytes | None) -> None:
+        """It is no base64, or a date beyond the calendar, as in itsdangerous."""
+        value = Signer.sign(plain().make_signer(), b"e30." + stamp)
+        with pytest.raises(BadTimeSignature, match=r"^Malformed timestamp$"):
+            plain().loads(value, return_timestamp=True)
+        with pytest.raises(BadTimeSignature, match=r"^Malformed timestamp$") as caught:
+            ours().loads(value, return_timestamp=True)
+        assert caught.value.payload == payload
 
     @pytest.mark.parametrize("sep", [".", ":"])
     def test_return_timestamp(self, sep: str, clock: time_machine.Traveller) -> None:
@@ -705,7 +724,7 @@ class TestRefused:
         result = outcome(ours(sep=sep).loads, value, 60)
         assert result == outcome(plain(sep=sep).loads, value, 60)
         if result is BadPayload:
-            with pytest.raises(BadPayload) as caught:
+            with pytest.raises(BadPayload, match=r"^Could not (decode|load) the payload$") as caught:
                 ours(sep=sep).loads(value)
             assert isinstance(caught.value.original_error, Exception)
 
