@@ -654,6 +654,13 @@ class TestRefused:
         for signed in (b"e30", b""):
             value = Signer.sign(plain(sep=sep).make_signer(), signed)
             assert outcome(ours(sep=sep).loads, value) is outcome(plain(sep=sep).loads, value) is BadTimeSignature
+            with pytest.raises(BadTimeSignature, match=r"^timestamp missing$") as caught:
+                ours(sep=sep).loads(value)
+            assert caught.value.payload == signed
+
+    def test_the_text_of_the_error(self, sep: str) -> None:
+        with pytest.raises(BadTimeSignature, match=r"^Signature does not match$"):
+            ours(sep=sep).loads(plain("another", sep=sep).dumps(CONTENT))
 
     def test_two_values_mixed(self, sep: str, clock: time_machine.Traveller) -> None:
         codec = ours(sep=sep)
@@ -1055,6 +1062,38 @@ class TestWhatLooksLikeASecretKey:
 
 class TestDigestMethods:
     """What ``hmac.new`` takes as a digest method, Flask takes, and so does the codec."""
+
+    @pytest.mark.parametrize("length", [1, 63, 64, 65, 200])
+    def test_keys_around_the_size_of_a_block(self, length: int) -> None:
+        """HMAC hashes a key first that is longer than a block, which is 64 bytes with SHA-1 (RFC 2104)."""
+        key = "k" * length
+        codec = SessionCodec(key, signer_kwargs={"key_derivation": "none"})
+        assert codec.dumps(CONTENT) == plain(key, key_derivation="none").dumps(CONTENT)
+
+    @pytest.mark.filterwarnings("ignore:No block_size attribute:RuntimeWarning")
+    def test_a_digest_that_does_not_say_the_size_of_its_blocks(self) -> None:
+        """``hmac`` takes it to be 64 bytes."""
+
+        class Digest:
+            digest_size = 32
+
+            def __init__(self, data: bytes = b"") -> None:
+                self._hash = hashlib.sha256(data)
+
+            def update(self, data: bytes) -> None:
+                self._hash.update(data)
+
+            def digest(self) -> bytes:
+                return self._hash.digest()
+
+            def copy(self) -> Digest:
+                copy = Digest()
+                copy._hash = self._hash.copy()
+                return copy
+
+        codec = ours(digest_method=Digest)
+        assert codec.dumps(CONTENT) == ours(digest_method=hashlib.sha256).dumps(CONTENT)
+        assert codec.loads(codec.dumps(CONTENT)) == CONTENT
 
     @pytest.mark.parametrize("digest_method", ["sha256", lambda: hashlib.sha256(), hashlib.sha384])
     def test_as_itsdangerous(self, digest_method: Any) -> None:
