@@ -172,6 +172,13 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session
+def load(session: nox.Session) -> None:
+    """Requests per second through uvicorn, with every peer's middleware; needs wrk."""
+    install(session, "benchmarks")
+    session.run("python", "-m", "benchmarks.load", *session.posargs)
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the sdist and the wheel, and look at what is in them."""
     session.install("build", "twine")

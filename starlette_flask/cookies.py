@@ -17,7 +17,7 @@ Facts, where the grammar differs from what one expects:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import timezone
 from email.utils import formatdate, parsedate_to_datetime
 from time import time
@@ -38,17 +38,19 @@ _PART = re.compile(
 _ESCAPE = re.compile(rb"\\([0-3][0-7]{2}|.)")
 
 
-def read_cookie(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+def read_cookie(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """Return the value that Werkzeug reads for the cookie ``name``, or ``None`` where there is no such cookie.
 
     ``headers`` are an ASGI scope's: pairs of a lower-case name and a value. Bytes above 0x7F come back as they are,
     where Werkzeug takes them for Latin-1; no signed value has any. Raises nothing, whatever the bytes.
     """
-    fields: list[bytes] = []
-    for field_name, value in headers:
+    field = b""
+    for field_name, value in headers:  # 0.3 us for 15 headers; a comprehension takes 0.4
         if field_name == b"cookie":
-            fields.append(value)
-    field = fields[0] if len(fields) == 1 else b";".join(fields)
+            if field:
+                field = b";".join([other for field_name, other in headers if field_name == b"cookie"])
+                break
+            field = value
     at = field.find(name)
     if at < 0:
         return None

@@ -43,7 +43,7 @@ class Session(dict[str, Any]):
     # then as the response started; whether every response sets the cookie again; the request's path.
     _owner: object = None
     _saved: object = None
-    _picture: object = None
+    _picture: bytes | None = None
     _refreshes: bool = False
     _is_foreign: bool = False  # came in Starlette's format, which nobody else here reads
     _path: str = ""

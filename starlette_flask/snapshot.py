@@ -7,9 +7,9 @@ a dict is written by ``marshal``, in a fifth of the time that tagged JSON takes,
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NamedTuple
+from sys import getsizeof
+from typing import Any
 from uuid import UUID
 
 from .codec import SessionCodec
@@ -18,47 +18,49 @@ from .tagged_json import Markup
 #: The types of values that never change in place, when the type is exactly this.
 _CONSTANT = frozenset({str, int, float, bool, type(None), bytes, datetime, UUID, Markup})
 
-_ITEM_SIZE = 175
 
+def take_picture(content: dict[str, Any], codec: SessionCodec) -> bytes | None:
+    """Return bytes that differ where the content does, in types and in the order of keys, too.
 
-class Picture(NamedTuple):
-    """Content as bytes that differ where it does, in types and in the order of keys, too; and what reads them."""
-
-    data: bytes
-    loads: Callable[[bytes], Any]
-
-
-def take_picture(content: dict[str, Any], codec: SessionCodec) -> Picture | None:
-    """Return a picture of the content; ``None`` where nothing in it can change in place.
-
-    What ``marshal`` does not know (a datetime in a list) is serialized. Its format 0 has no references, which would
-    depend on who else holds an object.
+    ``None`` where nothing in it can change in place. What ``marshal`` does not know (a datetime in a list) is
+    serialized, and there the order of keys shows no more.
     """
-    if _CONSTANT.issuperset(map(type, content.values())):
-        return None
     try:
-        return Picture(marshal.dumps(content, 0), marshal.loads)
+        return _freeze(content)
     except ValueError:
         try:
-            return Picture(codec.serialize(content), codec.deserialize)
+            return codec.serialize(content)
         except Exception:  # whatever a value's own methods raise
-            return Picture(b"", marshal.loads)  # like nothing that was ever loaded
+            return b""  # like nothing that was ever loaded
+
+
+def _freeze(content: dict[str, Any]) -> bytes | None:
+    if _CONSTANT.issuperset(map(type, content.values())):
+        return None
+    return marshal.dumps(content, 0)  # format 0 has no references, which would depend on who else holds an object
 
 
 class Snapshot:
     """What a cookie's value holds. It never changes, so any number of requests may begin with it."""
 
-    __slots__ = ("_flat", "payload", "picture", "size")
+    __slots__ = ("_flat", "payload", "picture", "renewed", "size")
 
-    def __init__(self, content: dict[str, Any], length: int, codec: SessionCodec) -> None:
-        """Freeze ``content``, which must not be changed from now on; ``length`` is that of its serialized form."""
-        self.picture = picture = take_picture(content, codec)
+    def __init__(self, content: dict[str, Any]) -> None:
+        """Freeze ``content``, which must not be changed from now on.
+
+        Raises ``ValueError`` for what ``marshal`` does not know: JSON would give it back in another order of keys.
+        """
+        self.picture = picture = _freeze(content)
         self._flat = content if picture is None else {}
-        #: About how many bytes of memory it takes. A key and its value are two objects beside their text.
-        self.size = length + _ITEM_SIZE * len(content) if picture is None else len(picture.data)
-        #: The payload that this is written as, once it was.
+        #: How many bytes of memory its content takes.
+        self.size = (
+            len(picture) if picture is not None else sum(map(getsizeof, (content, *content, *content.values())))
+        )
+        #: The payload that this is written as; ``None`` where its keys may be in an order of somebody else's.
         self.payload: bytes | None = None
+        #: The same with a payload, once it was written again.
+        self.renewed: Snapshot | None = None
 
     def thaw(self) -> Any:
         """Return the content; not to be changed before it is copied."""
-        return self._flat if self.picture is None else self.picture.loads(self.picture.data)
+        return self._flat if self.picture is None else marshal.loads(self.picture)  # noqa: S302  # our own bytes

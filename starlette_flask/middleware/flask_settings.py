@@ -74,7 +74,7 @@ def flask_settings(flask_app: Any, overrides: Settings) -> Settings:
     if session_class is not None and not _is_framework(session_class):
         warn(
             f"from_flask: {session_class.__name__} is the session's class in the Flask app alone",
-            stacklevel=4,
+            stacklevel=3,
         )
 
     # Flask asks within a request, so where `current_app` is known; Quart's context is none to enter from here.

@@ -7,6 +7,7 @@ import re
 import sys
 from base64 import b64decode
 from collections.abc import Awaitable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from datetime import timedelta
 from enum import Enum
@@ -15,7 +16,7 @@ from time import time
 from typing import TYPE_CHECKING, Any, cast
 from warnings import warn
 
-from itsdangerous import BadData, BadPayload, BadSignature, TimestampSigner
+from itsdangerous import BadData, BadPayload, TimestampSigner
 
 from ..asgi import ASGIApp, Message, Scope, Send
 from ..codec import SessionCodec
@@ -37,7 +38,7 @@ _OURS = "starlette_flask.session"
 _SCOPES = frozenset({"http", "websocket"})
 #: The messages that can carry a cookie to the client, and the one that says that none will.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
-_REMEMBERED_VALUES, _REMEMBERED_SIZE = 1024, 8192  # how many values at most, and of how many bytes each
+_REMEMBERED_VALUES, _REMEMBERED_SIZE = 1024, 12_000  # how many values at most, and of how many bytes each
 _LONGEST = timedelta(days=365 * 1000)  # keeps Expires a date with a four-digit year
 
 
@@ -189,9 +190,8 @@ class SessionMiddleware:
         finally:
             session._ended = True
             if begun and (
-                session._unsaved
-                or (session._picture is not None and session.accessed)
-                or scope.get("session") is not session
+                scope.get("session") is not session
+                or (session.accessed and (session._unsaved or session._picture is not None))
             ):
                 self._report_late_changes(scope, session, begun)
 
@@ -231,18 +231,22 @@ class SessionMiddleware:
                 if not is_dict(content):  # Flask answers such a request with 500
                     raise BadPayload("The payload is not an object")
                 self._remember(value, signed_at, serialized)
-                saved, picture = serialized, take_picture(content, self._codec)
+                saved = serialized
             else:
                 signed_at, saved = remembered
                 if isinstance(saved, bytes):
-                    saved = Snapshot(self._codec.deserialize(saved), len(saved), self._codec)
-                    self._remember(value, signed_at, saved)
-                content, picture = saved.thaw(), saved.picture
+                    content = self._codec.deserialize(saved)
+                    with suppress(ValueError):
+                        saved = Snapshot(content)
+                        self._remember(value, signed_at, saved)
+                else:
+                    content = saved.thaw()
         except BadData as error:
             return self._load_otherwise(value, error)
         session = Session(content)
         session._new = False
-        session._saved, session._picture = saved, picture
+        session._saved = saved
+        session._picture = saved.picture if isinstance(saved, Snapshot) else take_picture(content, self._codec)
         session._refreshes = self._refresh and bool(content.get("_permanent"))
         return session
 
@@ -251,8 +255,8 @@ class SessionMiddleware:
 
         The first time it is kept as it came, from the second on as a snapshot, which many values are not worth.
         """
-        size = len(saved) if isinstance(saved, bytes) else saved.size
-        if self._may_remember and 2 * len(value) + size <= _REMEMBERED_SIZE:  # twice: a payload may come with it
+        size = len(value) + (len(saved) if isinstance(saved, bytes) else saved.size)
+        if self._may_remember and 2 * size <= _REMEMBERED_SIZE:  # twice: it may come to be kept renewed, too
             if value not in self._remembered and len(self._remembered) >= _REMEMBERED_VALUES:
                 self._remembered.clear()
             self._remembered[value] = (signed_at, saved)
@@ -260,7 +264,7 @@ class SessionMiddleware:
     def _load_otherwise(self, value: bytes, error: BadData | None) -> Session:
         """Return the session of a cookie in Starlette's format, modified so that it is rewritten, or an empty one."""
         if self._starlette is not None and not isinstance(error, BadPayload):
-            try:
+            with suppress(Exception):  # nothing that Starlette wrote, either; the first error says why
                 text, signed_at = self._starlette.unsign(value, return_timestamp=True)
                 data = json_loads(b64decode(text))
                 age = int(time()) - int(signed_at.timestamp())
@@ -270,8 +274,6 @@ class SessionMiddleware:
                     session._saved = self._codec.serialize(data)
                     session._modified = session._is_foreign = True
                     return session
-            except (BadSignature, ValueError, OverflowError, OSError, RecursionError):
-                pass  # nothing that Starlette wrote, either; the first error says why
         if not logger.isEnabledFor(logging.DEBUG):
             return Session()
         # Not the error's text: it quotes parts of the value.
@@ -334,15 +336,21 @@ class SessionMiddleware:
         Every response does so for a permanent session. The payload is made once, and the client's next request finds
         the new value remembered, which together take two thirds off the time.
         """
-        saved = session._saved
-        if not isinstance(saved, Snapshot) or saved.payload is None:
+        saved = session._saved if isinstance(session._saved, Snapshot) else None
+        renewed = saved if saved is not None and saved.payload is not None else saved and saved.renewed
+        if renewed is None:
             serialized = self._serialize(content)
-            if not isinstance(saved, Snapshot):
-                session._saved = saved = Snapshot(content, len(serialized), self._codec)
-            saved.payload = self._codec.pack(serialized)
+            try:
+                renewed = Snapshot(self._codec.deserialize(serialized))  # with its keys as they will come
+            except ValueError:
+                return self._render(session, content)
+            renewed.payload = self._codec.pack(serialized)
+            if saved is not None:
+                saved.renewed = renewed
+        session._saved = renewed
         now = time()
-        value = self._codec.sign(saved.payload, int(now))
-        self._remember(value, int(now), saved)
+        value = self._codec.sign(cast("bytes", renewed.payload), int(now))
+        self._remember(value, int(now), renewed)
         return self._field(value, now, content)
 
     def _field(self, value: bytes, now: float, content: dict[str, Any]) -> bytes:
@@ -380,7 +388,9 @@ class SessionMiddleware:
         content = _as_content(current)
         session._replace(content)
         session.accessed = True
-        if self._changed_keys(self._content_of(session._saved), content):
+        try:
+            session._modified |= bool(self._changed_keys(self._content_of(session._saved), content))
+        except BadData:  # what opened at the top of the stack may not open again from deep within
             session._modified = True
 
     def _inner_cookies(self, session: Session, headers: list[Any]) -> list[Any]:
@@ -436,9 +446,13 @@ class SessionMiddleware:
         else:
             try:
                 content = _as_content(current)
-            except TypeError:
+            except Exception:  # whatever its own methods raise: this must not hide an error of the application
                 content = {}
-        changed = self._changed_keys(self._content_of(session._saved), content)
+        try:
+            before = self._content_of(session._saved)
+        except BadData:
+            before = {}
+        changed = self._changed_keys(before, content)
         if changed:
             reason = "the connection was refused" if begun == "websocket.close" else "the response had begun"
             self._report_lost(reason, session, changed)

@@ -429,7 +429,6 @@ class TestRefused:
             SessionMiddleware.from_flask(nothing, app)
         same_answer(Pair(app=app), WRITE)
 
-    @pytest.mark.xfail(strict=True, reason="flask_settings: stacklevel is 4, one more than there is between the two")
     def test_the_warning_names_the_line_that_called(self) -> None:
         with pytest.warns(UserWarning, match="OwnSession") as caught:
             SessionMiddleware.from_flask(nothing, with_interface(session_class=OwnSession))
