@@ -345,7 +345,13 @@ def main() -> int:
     wanted = [name.partition(":")[::2] for name in options.modules]
     listed = equivalents()
     totals: dict[str, Counter[str]] = {}
-    bad: list[str] = []
+    modules = {path.relative_to(ROOT / PACKAGE).as_posix() for path in (ROOT / PACKAGE).rglob("*.py")}
+    bad = [
+        f"has no tests in TESTS: {file}"
+        for file in sorted(modules - TESTS.keys())
+        if mutants(ROOT, f"{PACKAGE}/{file}")
+    ]
+    bad += [f"listed, but there is no such file: {entry.file}" for entry in listed if not (ROOT / entry.file).exists()]
     settings.register_profile(
         "mutation",
         derandomize=True,
