@@ -202,6 +202,7 @@ class TestRefusedSettings:
             ("permanent_session_lifetime", -1, ValueError),
             ("permanent_session_lifetime", timedelta(days=-1), ValueError),
             ("permanent_session_lifetime", timedelta.max, ValueError),
+            ("permanent_session_lifetime", timedelta(days=365_000, seconds=1), ValueError),
             ("permanent_session_lifetime", float("nan"), ValueError),
             ("permanent_session_lifetime", "60", TypeError),
             ("permanent_session_lifetime", None, TypeError),
