@@ -227,6 +227,22 @@ class TestRefusedSettings:
             assert str(refused.value).startswith(setting)
         assert KEY not in str(refused.value)
 
+    def test_a_serializer_is_given_nothing_but_dicts(self) -> None:
+        class Lines:
+            def dumps(self, value: dict[str, Any]) -> str:
+                return "\n".join(f"{key}={text}" for key, text in value.items())
+
+            def loads(self, value: str) -> dict[str, Any]:
+                return dict(line.split("=") for line in value.splitlines())
+
+        assert call(SessionMiddleware(app_that(write), KEY, serializer=Lines())).set_cookies
+
+    def test_a_separator_that_no_cookie_may_hold_is_said_to_be_that(self) -> None:
+        with pytest.raises(
+            ValueError, match=r"^signer_kwargs: what is signed with this 'sep' cannot stand in a cookie$"
+        ):
+            SessionMiddleware(answer, KEY, signer_kwargs={"sep": ";"})
+
     @pytest.mark.parametrize(
         "settings",
         [
@@ -272,7 +288,7 @@ class TestRefusedSettings:
         assert "; Secure; " in cookie
 
     def test_same_site_none_warns_without_secure(self) -> None:
-        with pytest.warns(UserWarning, match="https_only=True") as warned:
+        with pytest.warns(UserWarning, match=r"^same_site='none' without https_only=True: browsers will") as warned:
             middleware = SessionMiddleware(app_that(write), KEY, same_site="None")
         assert warned[0].filename == __file__
         assert "; SameSite=None" in call(middleware).set_cookies[0]
