@@ -1,9 +1,8 @@
 """Run the tests on every mutant: ``python -m tests.mutation [MODULE[:FUNCTION] ...]``.
 
 Everything that the tests import, but for the package and the tests, is imported once; each mutant is then tested in a
-fork of that process. It runs the tests that reach the changed line, those of the module's own file first, and where
-none of them fails, all tests listed for the module. So a mutant costs a fraction of a second, and a survivor some
-seconds.
+fork of that process. It runs the tests that reach the changed line, file by file, the module's own first, and where
+none of them fails, all tests of these files. So a mutant costs a fraction of a second, and a survivor some seconds.
 
 Fails where a mutant survives that ``equivalent.toml`` does not list, or where an entry of that list fits nothing or a
 mutant that a test notices.
@@ -47,46 +46,51 @@ PASSED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 WORKERS = 2
 MEMORY = 4 << 30  # bytes that a mutant may take
 
-#: The tests of each module: its own, which notice most mutants, and then those that play it against real Flask or in
-#: the middleware.
-TESTS: dict[str, tuple[list[str], list[str]]] = {
-    "__init__.py": (["test_package.py"], []),
-    "__main__.py": (["test_main.py"], []),
-    "asgi.py": (["test_package.py"], ["test_sessions.py"]),
-    "codec.py": (
-        ["test_codec.py", "test_starlette_cookies.py"],
-        ["against_flask/test_codec.py", "trust/test_caches.py", "trust/test_secrets.py", "test_sessions.py"],
-    ),
-    "cookies.py": (["test_cookies.py"], ["against_flask/test_cookie_field.py", "test_conflicts.py"]),
-    "session.py": (
-        ["test_session.py", "test_nested_changes.py"],
-        ["test_sessions.py", "test_replaced_sessions.py", "test_conflicts.py", "test_late_changes.py"],
-    ),
-    "snapshot.py": (["test_snapshot.py"], ["test_remembered.py", "test_nested_changes.py", "test_late_changes.py"]),
-    "tagged_json.py": (["test_tagged_json.py"], ["against_flask/test_codec.py", "test_codec.py"]),
-    "extensions/flashing.py": (["test_extensions_flashing.py"], ["test_package.py"]),
-    "extensions/flask_login.py": (["test_extensions_flask_login.py"], ["test_package.py"]),
-    "extensions/flask_wtf.py": (["test_extensions_flask_wtf.py"], ["test_package.py"]),
-    "middleware/flask_settings.py": (
-        ["against_flask/test_from_flask.py"],
-        ["against_flask/test_quart.py", "test_package.py"],
-    ),
-    "middleware/sessions.py": (
-        ["test_sessions.py", "test_conflicts.py", "test_late_changes.py", "test_websockets.py"],
-        [
-            "test_remembered.py",
-            "test_nested_changes.py",
-            "test_replaced_sessions.py",
-            "test_starlette_cookies.py",
-            "test_codec.py",
-            "trust/test_caches.py",
-            "trust/test_faults.py",
-            "trust/test_secrets.py",
-            "against_flask/test_requests.py",
-            "against_flask/test_from_flask.py",
-            "against_flask/test_deliberate_differences.py",
-        ],
-    ),
+#: The tests of each module: its own first, which notice most mutants, then those that play it against real Flask or in
+#: the middleware. They run file by file.
+TESTS: dict[str, list[str]] = {
+    "__init__.py": ["test_package.py"],
+    "__main__.py": ["test_main.py"],
+    "asgi.py": ["test_package.py", "test_sessions.py"],
+    "codec.py": [
+        "test_codec.py",
+        "test_starlette_cookies.py",
+        "against_flask/test_codec.py",
+        "trust/test_secrets.py",
+        "test_sessions.py",
+    ],
+    "cookies.py": ["test_cookies.py", "against_flask/test_cookie_field.py", "test_conflicts.py"],
+    "session.py": [
+        "test_session.py",
+        "test_nested_changes.py",
+        "test_sessions.py",
+        "test_replaced_sessions.py",
+        "test_conflicts.py",
+        "test_late_changes.py",
+    ],
+    "snapshot.py": ["test_snapshot.py", "test_remembered.py", "test_nested_changes.py", "test_late_changes.py"],
+    "tagged_json.py": ["test_tagged_json.py", "against_flask/test_codec.py", "test_codec.py"],
+    "extensions/flashing.py": ["test_extensions_flashing.py", "test_package.py"],
+    "extensions/flask_login.py": ["test_extensions_flask_login.py", "test_package.py"],
+    "extensions/flask_wtf.py": ["test_extensions_flask_wtf.py", "test_package.py"],
+    "middleware/flask_settings.py": ["against_flask/test_from_flask.py", "against_flask/test_quart.py"],
+    "middleware/sessions.py": [
+        "test_sessions.py",
+        "test_conflicts.py",
+        "test_late_changes.py",
+        "test_websockets.py",
+        "test_remembered.py",
+        "test_nested_changes.py",
+        "test_replaced_sessions.py",
+        "test_starlette_cookies.py",
+        "test_codec.py",
+        "against_flask/test_requests.py",
+        "against_flask/test_from_flask.py",
+        "against_flask/test_deliberate_differences.py",
+        "trust/test_secrets.py",
+        "trust/test_caches.py",
+        "trust/test_faults.py",
+    ],
 }
 
 
@@ -192,11 +196,10 @@ def wait(process: int, seconds: float) -> int | None:
 
 def baseline(copy: Path, file: str, log: Path) -> Baseline:
     """Run a module's tests, and import into this process what they import."""
-    first, then = TESTS[file]
     result = copy / "baseline.json"
     data = copy / ".coverage"
     arguments = [f"--cov={PACKAGE}", "--cov-context=test", "--cov-report="]
-    code = wait(start(copy, log, functools.partial(measure, [*first, *then], result, *arguments)), 900)
+    code = wait(start(copy, log, functools.partial(measure, TESTS[file], result, *arguments)), 900)
     if code != 0:
         sys.exit(f"The tests of {file} fail without a mutant:\n{log.read_text(errors='replace')}")
     seconds, spawning, modules = json.loads(result.read_text())
@@ -222,13 +225,13 @@ class Job:
         self.mutant = mutant
         self.process = 0
         self.end = 0.0
-        first, then = TESTS[mutant.file.partition("/")[2]]
+        own = TESTS[mutant.file.partition("/")[2]]
         lines = [base.reaching.get(line) for line in range(mutant.lines[0], mutant.lines[1] + 1)]
         known = [tests for tests in lines if tests is not None]
         wanted = set.union(*known) | base.spawning if known else set(base.seconds)
-        stages = [(first, wanted), (then, wanted)]
+        stages = [([file], wanted) for file in own]
         if not listed and known:
-            stages.append(([*first, *then], set(base.seconds)))  # what shares a fixture or a cache
+            stages.append((own, set(base.seconds)))  # what shares a fixture or a cache
         self.stages: list[tuple[list[str], set[str], float]] = []
         for files, tests in stages:
             chosen = {test for test in tests if test.partition("::")[0].removeprefix("tests/") in files}
@@ -328,12 +331,13 @@ def warm(scratch: Path, files: list[str], seconds: float) -> None:
 
     None of the package's: it would be out of date too soon to be noticed.
     """
-    for worker in range(WORKERS):
-        copy = scratch / f"copy{worker}"
-        log = scratch / "log"
-        if wait(start(copy, log, functools.partial(run_tests, files, Selection())), 5 * seconds + 60) != 0:
-            sys.exit(f"The tests fail in a fork without a mutant:\n{log.read_text(errors='replace')}")
-        for cache in (copy / PACKAGE).rglob("__pycache__"):
+    task = functools.partial(run_tests, files, Selection())
+    running = [start(scratch / f"copy{worker}", scratch / f"log{worker}", task) for worker in range(WORKERS)]
+    for worker, process in enumerate(running):
+        if wait(process, 10 * seconds + 60) != 0:
+            log = (scratch / f"log{worker}").read_text(errors="replace")
+            sys.exit(f"The tests fail in a fork without a mutant:\n{log}")
+        for cache in (scratch / f"copy{worker}" / PACKAGE).rglob("__pycache__"):
             shutil.rmtree(cache)
 
 
@@ -379,9 +383,8 @@ def main() -> int:
                 for mutant in found:
                     show(mutant, "mutant", known=False)
                 continue
-            first, then = TESTS[file]
             base = baseline(scratch / "copy0", file, scratch / "log")
-            warm(scratch, [*first, *then], sum(base.seconds.values()))
+            warm(scratch, TESTS[file], sum(base.seconds.values()))
             gc.collect()
             gc.freeze()
             known = {entry[:4] for entry in listed if entry.file == path}
