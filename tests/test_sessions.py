@@ -464,6 +464,16 @@ class TestRequest:
         assert sessions == [{}]
         assert sessions[0].new
 
+    def test_a_scope_without_a_path_matches_no_pattern_of_one(self) -> None:
+        scope: dict[str, Any] = {"type": "http", "headers": []}
+        seen: list[Any] = []
+
+        async def look(scope: Any, receive: Any, send: Any) -> None:
+            seen.append(dict(scope))
+
+        asyncio.run(SessionMiddleware(look, KEY, allow_path_regex=".")(scope, None, None))
+        assert seen == [{"type": "http", "headers": []}]
+
     def test_allow_path_regex(self) -> None:
         for regex in ("/shop", re.compile("/SHOP", re.IGNORECASE)):
             for path, content in (("/shop", CONTENT), ("/shop/1", CONTENT)):
