@@ -58,8 +58,12 @@ class Snapshot:
         )
         #: The payload that this is written as; ``None`` where its keys may be in an order of somebody else's.
         self.payload: bytes | None = None
-        #: The same with a payload, once it was written again.
+        #: The same with its keys in our order and a payload, once it was written again.
         self.renewed: Snapshot | None = None
+
+    def written(self) -> Snapshot | None:
+        """Return the same with a payload, if it was ever written."""
+        return self if self.payload is not None else self.renewed
 
     def thaw(self) -> Any:
         """Return the content; not to be changed before it is copied."""

@@ -12,7 +12,7 @@ import flask
 import pytest
 import time_machine
 
-from starlette_flask import SessionMiddleware, TaggedJSONSerializer
+from starlette_flask import JSONTag, SessionMiddleware, TaggedJSONSerializer
 from tests.asgi import KEY, app_that, call, flask_reader, opened, signed
 
 NOW = 1_700_000_000
@@ -245,6 +245,33 @@ class TestRefreshing:
             (theirs,) = client.get("/", headers={"Cookie": f"session={cookie}"}).headers.getlist("Set-Cookie")
             saved = call(middleware, cookie=cookie).saved
             assert saved == opened(theirs.partition(";")[0].partition("=")[2]) == {"_permanent": True, "user": 7}
+
+    def test_what_cannot_be_read_again_is_set_all_the_same(self) -> None:
+        class TagOnce(JSONTag):
+            """Reads one value and then no more."""
+
+            key = " once"
+            read = False
+
+            def check(self, value: Any) -> bool:
+                return isinstance(value, complex)
+
+            def to_json(self, value: Any) -> Any:
+                return [value.real, value.imag]
+
+            def to_python(self, value: Any) -> Any:
+                if TagOnce.read:
+                    raise LookupError
+                TagOnce.read = True
+                return complex(*value)
+
+        serializer = TaggedJSONSerializer()
+        serializer.register(TagOnce)
+        middleware = SessionMiddleware(app_that(), KEY, serializer=serializer)
+        cookie = middleware._codec.dumps({"_permanent": True, "z": 1j})
+        (field,) = call(middleware, cookie=cookie).set_cookies
+        value = field.partition(";")[0].partition("=")[2]
+        assert opened(value) == {"_permanent": True, "z": {" once": [0.0, 1.0]}}
 
     def test_an_own_serializer_is_asked_each_time(self) -> None:
         class Counting(TaggedJSONSerializer):

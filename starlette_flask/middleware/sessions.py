@@ -336,16 +336,16 @@ class SessionMiddleware:
         Every response does so for a permanent session. The payload is made once, and the client's next request finds
         the new value remembered, which together take two thirds off the time.
         """
-        saved = session._saved if isinstance(session._saved, Snapshot) else None
-        renewed = saved if saved is not None and saved.payload is not None else saved and saved.renewed
+        saved = session._saved
+        renewed = saved.written() if isinstance(saved, Snapshot) else None
         if renewed is None:
             serialized = self._serialize(content)
             try:
                 renewed = Snapshot(self._codec.deserialize(serialized))  # with its keys as they will come
-            except ValueError:
+            except (ValueError, BadData):
                 return self._render(session, content)
             renewed.payload = self._codec.pack(serialized)
-            if saved is not None:
+            if isinstance(saved, Snapshot):
                 saved.renewed = renewed
         session._saved = renewed
         now = time()
