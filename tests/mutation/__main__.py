@@ -108,9 +108,10 @@ class Baseline(NamedTuple):
     """What the tests do on the package as it is."""
 
     seconds: dict[str, float]
-    #: For each line, the tests that reach it; and the tests that start a process, where nothing is known of lines.
+    #: For each line, the tests that reach it.
     reaching: dict[int, set[str]]
-    spawning: set[str]
+    #: The tests that start a process, where nothing is known of lines, and those that coverage disturbs.
+    always: set[str]
 
 
 class Selection:
@@ -119,7 +120,7 @@ class Selection:
     def __init__(self, wanted: set[str] | None = None) -> None:
         self.wanted = wanted
         self.seconds: dict[str, float] = defaultdict(float)
-        self.spawning: set[str] = set()
+        self.always: set[str] = set()
         self.current = ""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -131,10 +132,12 @@ class Selection:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.seconds[report.nodeid] += report.duration
+        if report.failed:
+            self.always.add(report.nodeid)
 
     def listen(self, event: str, _: Any) -> None:
         if event == "subprocess.Popen":
-            self.spawning.add(self.current)
+            self.always.add(self.current)
 
 
 def start(copy: Path, log: Path, task: Callable[[], int]) -> int:
@@ -179,7 +182,7 @@ def measure(files: Sequence[str], result: Path, *arguments: str) -> int:
     sys.addaudithook(selection.listen)
     code = run_tests(files, selection, *arguments)
     modules = [name for name in sys.modules if name.partition(".")[0] not in ("tests", PACKAGE, "__main__")]
-    result.write_text(json.dumps([selection.seconds, sorted(selection.spawning), modules]))
+    result.write_text(json.dumps([selection.seconds, sorted(selection.always), modules]))
     return code
 
 
@@ -198,11 +201,14 @@ def baseline(copy: Path, file: str, log: Path) -> Baseline:
     """Run a module's tests, and import into this process what they import."""
     result = copy / "baseline.json"
     data = copy / ".coverage"
-    arguments = [f"--cov={PACKAGE}", "--cov-context=test", "--cov-report="]
+    arguments = [f"--cov={PACKAGE}", "--cov-context=test", "--cov-report=", "--maxfail=0"]
     code = wait(start(copy, log, functools.partial(measure, TESTS[file], result, *arguments)), 900)
-    if code != 0:
-        sys.exit(f"The tests of {file} fail without a mutant:\n{log.read_text(errors='replace')}")
-    seconds, spawning, modules = json.loads(result.read_text())
+    if code not in (
+        pytest.ExitCode.OK,
+        pytest.ExitCode.TESTS_FAILED,
+    ):  # warm() sees whether they fail without coverage
+        sys.exit(f"The tests of {file} cannot be run without a mutant:\n{log.read_text(errors='replace')}")
+    seconds, always, modules = json.loads(result.read_text())
     for name in modules:
         if name not in sys.modules:
             try:
@@ -215,7 +221,7 @@ def baseline(copy: Path, file: str, log: Path) -> Baseline:
     for line, contexts in covered.contexts_by_lineno(str(copy / PACKAGE / file)).items():
         if "" not in contexts:  # else it runs when the module is imported, so for every test
             reaching[line] = {context.rpartition("|")[0] for context in contexts}
-    return Baseline(seconds, reaching, set(spawning))
+    return Baseline(seconds, reaching, set(always))
 
 
 class Job:
@@ -228,7 +234,7 @@ class Job:
         own = TESTS[mutant.file.partition("/")[2]]
         lines = [base.reaching.get(line) for line in range(mutant.lines[0], mutant.lines[1] + 1)]
         known = [tests for tests in lines if tests is not None]
-        wanted = set.union(*known) | base.spawning if known else set(base.seconds)
+        wanted = set.union(*known) | base.always if known else set(base.seconds)
         stages = [([file], wanted) for file in own]
         if not listed and known:
             stages.append((own, set(base.seconds)))  # what shares a fixture or a cache
