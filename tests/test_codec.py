@@ -464,6 +464,25 @@ class TestBadSignature:
             ours().loads("\ud800")
 
 
+class TextSerializer:
+    def dumps(self, value: object) -> str:
+        return value if isinstance(value, str) else ""
+
+    def loads(self, value: str) -> str:
+        return value
+
+
+class TestBase64:
+    """A payload is base64 without padding, as itsdangerous writes it, whatever letter it ends with."""
+
+    def test_every_end(self) -> None:
+        codec, other = SessionCodec(KEY, serializer=TextSerializer()), plain(serializer=TextSerializer())
+        for text in [f"{start}{chr(end)}" for start in ("", "a", "aa") for end in range(128)]:
+            with time_machine.travel(NOW, tick=False):
+                assert codec.dumps(text) == other.dumps(text)
+                assert codec.loads(codec.dumps(text)) == text
+
+
 class MsgspecSerializer:
     def dumps(self, value: Any) -> bytes:
         return msgspec.json.encode(value)
@@ -510,8 +529,27 @@ class TestAge:
         clock.move_to(NOW - 1)
         with pytest.raises(SignatureExpired, match=r"^Signature age lies in the future$") as early:
             codec.loads(value, 60)
+        with pytest.raises(SignatureExpired, match=r"^Signature age lies in the future$"):
+            codec.loads(value, -1)
         payload = value.encode().rsplit(sep.encode(), 2)[0]
         assert late.value.payload == early.value.payload == payload
+
+    def test_without_leeway_nothing_of_the_future_opens(self, clock: time_machine.Traveller) -> None:
+        codec = ours()
+        value = codec.dumps(CONTENT).encode()
+        clock.move_to(NOW - 1)
+        with pytest.raises(SignatureExpired):
+            codec.open(value, 60)
+
+    @pytest.mark.parametrize(("stamp", "payload"), [(b"a", b"e30"), (b"_" * 20, None)])
+    def test_a_timestamp_that_is_none(self, stamp: bytes, payload: bytes | None) -> None:
+        """It is no base64, or a date beyond the calendar, as in itsdangerous."""
+        value = Signer.sign(plain().make_signer(), b"e30." + stamp)
+        with pytest.raises(BadTimeSignature, match=r"^Malformed timestamp$"):
+            plain().loads(value, return_timestamp=True)
+        with pytest.raises(BadTimeSignature, match=r"^Malformed timestamp$") as caught:
+            ours().loads(value, return_timestamp=True)
+        assert caught.value.payload == payload
 
     @pytest.mark.parametrize("sep", [".", ":"])
     def test_return_timestamp(self, sep: str, clock: time_machine.Traveller) -> None:
@@ -635,6 +673,13 @@ class TestRefused:
         for signed in (b"e30", b""):
             value = Signer.sign(plain(sep=sep).make_signer(), signed)
             assert outcome(ours(sep=sep).loads, value) is outcome(plain(sep=sep).loads, value) is BadTimeSignature
+            with pytest.raises(BadTimeSignature, match=r"^timestamp missing$") as caught:
+                ours(sep=sep).loads(value)
+            assert caught.value.payload == signed
+
+    def test_the_text_of_the_error(self, sep: str) -> None:
+        with pytest.raises(BadTimeSignature, match=r"^Signature does not match$"):
+            ours(sep=sep).loads(plain("another", sep=sep).dumps(CONTENT))
 
     def test_two_values_mixed(self, sep: str, clock: time_machine.Traveller) -> None:
         codec = ours(sep=sep)
@@ -705,7 +750,7 @@ class TestRefused:
         result = outcome(ours(sep=sep).loads, value, 60)
         assert result == outcome(plain(sep=sep).loads, value, 60)
         if result is BadPayload:
-            with pytest.raises(BadPayload) as caught:
+            with pytest.raises(BadPayload, match=r"^Could not (decode|load) the payload$") as caught:
                 ours(sep=sep).loads(value)
             assert isinstance(caught.value.original_error, Exception)
 
@@ -1036,6 +1081,38 @@ class TestWhatLooksLikeASecretKey:
 
 class TestDigestMethods:
     """What ``hmac.new`` takes as a digest method, Flask takes, and so does the codec."""
+
+    @pytest.mark.parametrize("length", [1, 63, 64, 65, 200])
+    def test_keys_around_the_size_of_a_block(self, length: int) -> None:
+        """HMAC hashes a key first that is longer than a block, which is 64 bytes with SHA-1 (RFC 2104)."""
+        key = "k" * length
+        codec = SessionCodec(key, signer_kwargs={"key_derivation": "none"})
+        assert codec.dumps(CONTENT) == plain(key, key_derivation="none").dumps(CONTENT)
+
+    @pytest.mark.filterwarnings("ignore:No block_size attribute:RuntimeWarning")
+    def test_a_digest_that_does_not_say_the_size_of_its_blocks(self) -> None:
+        """``hmac`` takes it to be 64 bytes."""
+
+        class Digest:
+            digest_size = 32
+
+            def __init__(self, data: bytes = b"") -> None:
+                self._hash = hashlib.sha256(data)
+
+            def update(self, data: bytes) -> None:
+                self._hash.update(data)
+
+            def digest(self) -> bytes:
+                return self._hash.digest()
+
+            def copy(self) -> Digest:
+                copy = Digest()
+                copy._hash = self._hash.copy()
+                return copy
+
+        codec = ours(digest_method=Digest)
+        assert codec.dumps(CONTENT) == ours(digest_method=hashlib.sha256).dumps(CONTENT)
+        assert codec.loads(codec.dumps(CONTENT)) == CONTENT
 
     @pytest.mark.parametrize("digest_method", ["sha256", lambda: hashlib.sha256(), hashlib.sha384])
     def test_as_itsdangerous(self, digest_method: Any) -> None:

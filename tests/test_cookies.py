@@ -124,6 +124,10 @@ class TestRead:
         assert read_cookie(headers, b"session") is None
         assert read_cookie([*headers, (b"cookie", b"session=2")], b"session") == b"2"
 
+    @pytest.mark.parametrize("name", [b"session", b"X", b"XXXX"])
+    def test_without_a_field_there_is_no_cookie_of_any_name(self, name: bytes) -> None:
+        assert read_cookie([], name) is None
+
     def test_headers_may_be_any_sequence(self) -> None:
         assert read_cookie(((b"cookie", b"session=1"),), b"session") == b"1"
         assert read_cookie(((b"cookie", b""), (b"cookie", b"a=1"), (b"cookie", b"session=1")), b"session") == b"1"

@@ -106,6 +106,9 @@ class TestPublicNames:
         asgi = importlib.import_module("starlette_flask.asgi")
         assert len(typing.get_args(asgi.ASGIApp)[0]) == 3
         assert typing.get_args(asgi.Send)[0] == [asgi.Message]
+        assert typing.get_args(asgi.Receive)[0] == []
+        assert typing.get_args(typing.get_args(asgi.Receive)[1]) == (asgi.Message,)
+        assert typing.get_args(asgi.Scope) == typing.get_args(asgi.Message) == (str, Any)
 
 
 def imports_of(path: Path) -> set[str]:

@@ -46,6 +46,7 @@ READS: dict[str, Callable[[Any], Any]] = {
     "__or__": lambda d: d | {"user": "eve", "x": 1},
     "__or__ with no dict": lambda d: d | [("x", 1)],
     "__ror__": lambda d: {"user": "eve", "x": 1} | d,
+    "__ror__ with no dict": lambda d: [("x", 1)] | d,
     "unpacking": lambda d: {**d},
     "unpacking as arguments": lambda d: dict(**d),
     "unpacking as a list": lambda d: [*d],
@@ -79,7 +80,7 @@ WRITES: dict[str, Callable[[Any], Any]] = {
     "pop": lambda d: d.pop("user"),
     "pop of a missing key": lambda d: d.pop("missing"),
     "pop with a default": lambda d: d.pop("user", None),
-    "pop of a missing key with a default": lambda d: d.pop("missing", None),
+    "pop of a missing key with a default": lambda d: (d.pop("missing", None), d.pop("missing", 1)),
     "setdefault": lambda d: d.setdefault("x", []),
     "setdefault of nothing": lambda d: d.setdefault("x"),
     "setdefault of a key that is there": lambda d: d.setdefault("user", 1),
@@ -228,6 +229,12 @@ class TestDict:
         session = Session(CONTENT)
         assert copy.copy(session)["cart"] is session.copy()["cart"] is CONTENT["cart"]
         assert copy.deepcopy(session)["cart"] is not CONTENT["cart"]
+
+    def test_two_sessions_are_equal_where_their_content_is(self) -> None:
+        assert Session(CONTENT) == Session(CONTENT)
+        assert not Session(CONTENT) != Session(CONTENT)  # noqa: SIM202  # another method
+        assert Session(CONTENT) != Session()
+        assert not Session(CONTENT) == Session()  # noqa: SIM201
 
     def test_two_sessions_joined_are_a_dict(self) -> None:
         one, two = Session(a=1, b=1), Session(b=2)

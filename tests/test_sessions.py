@@ -202,6 +202,7 @@ class TestRefusedSettings:
             ("permanent_session_lifetime", -1, ValueError),
             ("permanent_session_lifetime", timedelta(days=-1), ValueError),
             ("permanent_session_lifetime", timedelta.max, ValueError),
+            ("permanent_session_lifetime", timedelta(days=365_000, seconds=1), ValueError),
             ("permanent_session_lifetime", float("nan"), ValueError),
             ("permanent_session_lifetime", "60", TypeError),
             ("permanent_session_lifetime", None, TypeError),
@@ -222,9 +223,25 @@ class TestRefusedSettings:
     def test_is_named_in_the_error(self, setting: str, value: object, error: type[Exception]) -> None:
         with pytest.raises(error) as refused:
             SessionMiddleware(answer, KEY, **{setting: value})
-        if setting not in ("signer_kwargs", "allow_path_regex"):
+        if setting != "signer_kwargs" and value != 5:  # re says what it takes, but not for which setting
             assert str(refused.value).startswith(setting)
         assert KEY not in str(refused.value)
+
+    def test_a_serializer_is_given_nothing_but_dicts(self) -> None:
+        class Lines:
+            def dumps(self, value: dict[str, Any]) -> str:
+                return "\n".join(f"{key}={text}" for key, text in value.items())
+
+            def loads(self, value: str) -> dict[str, Any]:
+                return dict(line.split("=") for line in value.splitlines())
+
+        assert call(SessionMiddleware(app_that(write), KEY, serializer=Lines())).set_cookies
+
+    def test_a_separator_that_no_cookie_may_hold_is_said_to_be_that(self) -> None:
+        with pytest.raises(
+            ValueError, match=r"^signer_kwargs: what is signed with this 'sep' cannot stand in a cookie$"
+        ):
+            SessionMiddleware(answer, KEY, signer_kwargs={"sep": ";"})
 
     @pytest.mark.parametrize(
         "settings",
@@ -271,7 +288,7 @@ class TestRefusedSettings:
         assert "; Secure; " in cookie
 
     def test_same_site_none_warns_without_secure(self) -> None:
-        with pytest.warns(UserWarning, match="https_only=True") as warned:
+        with pytest.warns(UserWarning, match=r"^same_site='none' without https_only=True: browsers will") as warned:
             middleware = SessionMiddleware(app_that(write), KEY, same_site="None")
         assert warned[0].filename == __file__
         assert "; SameSite=None" in call(middleware).set_cookies[0]
@@ -446,6 +463,16 @@ class TestRequest:
             SessionMiddleware(app, KEY)({"type": "http", "path": "/"}, None, None).__await__().send(None)  # type: ignore[arg-type]
         assert sessions == [{}]
         assert sessions[0].new
+
+    def test_a_scope_without_a_path_matches_no_pattern_of_one(self) -> None:
+        scope: dict[str, Any] = {"type": "http", "headers": []}
+        seen: list[Any] = []
+
+        async def look(scope: Any, receive: Any, send: Any) -> None:
+            seen.append(dict(scope))
+
+        asyncio.run(SessionMiddleware(look, KEY, allow_path_regex=".")(scope, None, None))
+        assert seen == [{"type": "http", "headers": []}]
 
     def test_allow_path_regex(self) -> None:
         for regex in ("/shop", re.compile("/SHOP", re.IGNORECASE)):

@@ -131,3 +131,9 @@ class TestThaw:
     )
     def test_says_how_much_memory_it_takes(self, content: dict[str, Any]) -> None:
         assert Snapshot(content).size >= 5000
+
+    def test_a_picture_takes_the_bytes_that_it_has(self) -> None:
+        """Many keys cost nothing more there: they are no objects."""
+        snapshot = Snapshot({**dict.fromkeys("abcdefgh", ""), "list": []})
+        assert snapshot.picture is not None
+        assert snapshot.size == len(snapshot.picture)

@@ -1,9 +1,8 @@
 """Run the tests on every mutant: ``python -m tests.mutation [MODULE[:FUNCTION] ...]``.
 
 Everything that the tests import, but for the package and the tests, is imported once; each mutant is then tested in a
-fork of that process. It runs the tests that reach the changed line, those of the module's own file first, and where
-none of them fails, all tests listed for the module. So a mutant costs a fraction of a second, and a survivor some
-seconds.
+fork of that process. It runs the tests that reach the changed line, file by file, the module's own first, and where
+none of them fails, all tests of these files. So a mutant costs a fraction of a second, and a survivor some seconds.
 
 Fails where a mutant survives that ``equivalent.toml`` does not list, or where an entry of that list fits nothing or a
 mutant that a test notices.
@@ -47,46 +46,51 @@ PASSED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 WORKERS = 2
 MEMORY = 4 << 30  # bytes that a mutant may take
 
-#: The tests of each module: its own, which notice most mutants, and then those that play it against real Flask or in
-#: the middleware.
-TESTS: dict[str, tuple[list[str], list[str]]] = {
-    "__init__.py": (["test_package.py"], []),
-    "__main__.py": (["test_main.py"], []),
-    "asgi.py": (["test_package.py"], ["test_sessions.py"]),
-    "codec.py": (
-        ["test_codec.py", "test_starlette_cookies.py"],
-        ["against_flask/test_codec.py", "trust/test_caches.py", "trust/test_secrets.py", "test_sessions.py"],
-    ),
-    "cookies.py": (["test_cookies.py"], ["against_flask/test_cookie_field.py", "test_conflicts.py"]),
-    "session.py": (
-        ["test_session.py", "test_nested_changes.py"],
-        ["test_sessions.py", "test_replaced_sessions.py", "test_conflicts.py", "test_late_changes.py"],
-    ),
-    "snapshot.py": (["test_snapshot.py"], ["test_remembered.py", "test_nested_changes.py", "test_late_changes.py"]),
-    "tagged_json.py": (["test_tagged_json.py"], ["against_flask/test_codec.py", "test_codec.py"]),
-    "extensions/flashing.py": (["test_extensions_flashing.py"], ["test_package.py"]),
-    "extensions/flask_login.py": (["test_extensions_flask_login.py"], ["test_package.py"]),
-    "extensions/flask_wtf.py": (["test_extensions_flask_wtf.py"], ["test_package.py"]),
-    "middleware/flask_settings.py": (
-        ["against_flask/test_from_flask.py"],
-        ["against_flask/test_quart.py", "test_package.py"],
-    ),
-    "middleware/sessions.py": (
-        ["test_sessions.py", "test_conflicts.py", "test_late_changes.py", "test_websockets.py"],
-        [
-            "test_remembered.py",
-            "test_nested_changes.py",
-            "test_replaced_sessions.py",
-            "test_starlette_cookies.py",
-            "test_codec.py",
-            "trust/test_caches.py",
-            "trust/test_faults.py",
-            "trust/test_secrets.py",
-            "against_flask/test_requests.py",
-            "against_flask/test_from_flask.py",
-            "against_flask/test_deliberate_differences.py",
-        ],
-    ),
+#: The tests of each module: its own first, which notice most mutants, then those that play it against real Flask or in
+#: the middleware. They run file by file.
+TESTS: dict[str, list[str]] = {
+    "__init__.py": ["test_package.py"],
+    "__main__.py": ["test_main.py"],
+    "asgi.py": ["test_package.py", "test_sessions.py"],
+    "codec.py": [
+        "test_codec.py",
+        "test_starlette_cookies.py",
+        "against_flask/test_codec.py",
+        "trust/test_secrets.py",
+        "test_sessions.py",
+    ],
+    "cookies.py": ["test_cookies.py", "against_flask/test_cookie_field.py", "test_conflicts.py"],
+    "session.py": [
+        "test_session.py",
+        "test_nested_changes.py",
+        "test_sessions.py",
+        "test_replaced_sessions.py",
+        "test_conflicts.py",
+        "test_late_changes.py",
+    ],
+    "snapshot.py": ["test_snapshot.py", "test_remembered.py", "test_nested_changes.py", "test_late_changes.py"],
+    "tagged_json.py": ["test_tagged_json.py", "against_flask/test_codec.py", "test_codec.py"],
+    "extensions/flashing.py": ["test_extensions_flashing.py", "test_package.py"],
+    "extensions/flask_login.py": ["test_extensions_flask_login.py", "test_package.py"],
+    "extensions/flask_wtf.py": ["test_extensions_flask_wtf.py", "test_package.py"],
+    "middleware/flask_settings.py": ["against_flask/test_from_flask.py", "against_flask/test_quart.py"],
+    "middleware/sessions.py": [
+        "test_sessions.py",
+        "test_conflicts.py",
+        "test_late_changes.py",
+        "test_websockets.py",
+        "test_remembered.py",
+        "test_nested_changes.py",
+        "test_replaced_sessions.py",
+        "test_starlette_cookies.py",
+        "test_codec.py",
+        "against_flask/test_requests.py",
+        "against_flask/test_from_flask.py",
+        "against_flask/test_deliberate_differences.py",
+        "trust/test_secrets.py",
+        "trust/test_caches.py",
+        "trust/test_faults.py",
+    ],
 }
 
 
@@ -104,9 +108,10 @@ class Baseline(NamedTuple):
     """What the tests do on the package as it is."""
 
     seconds: dict[str, float]
-    #: For each line, the tests that reach it; and the tests that start a process, where nothing is known of lines.
+    #: For each line, the tests that reach it.
     reaching: dict[int, set[str]]
-    spawning: set[str]
+    #: The tests that start a process, where nothing is known of lines, and those that coverage disturbs.
+    always: set[str]
 
 
 class Selection:
@@ -115,7 +120,7 @@ class Selection:
     def __init__(self, wanted: set[str] | None = None) -> None:
         self.wanted = wanted
         self.seconds: dict[str, float] = defaultdict(float)
-        self.spawning: set[str] = set()
+        self.always: set[str] = set()
         self.current = ""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -127,10 +132,12 @@ class Selection:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.seconds[report.nodeid] += report.duration
+        if report.failed:
+            self.always.add(report.nodeid)
 
     def listen(self, event: str, _: Any) -> None:
         if event == "subprocess.Popen":
-            self.spawning.add(self.current)
+            self.always.add(self.current)
 
 
 def start(copy: Path, log: Path, task: Callable[[], int]) -> int:
@@ -175,7 +182,7 @@ def measure(files: Sequence[str], result: Path, *arguments: str) -> int:
     sys.addaudithook(selection.listen)
     code = run_tests(files, selection, *arguments)
     modules = [name for name in sys.modules if name.partition(".")[0] not in ("tests", PACKAGE, "__main__")]
-    result.write_text(json.dumps([selection.seconds, sorted(selection.spawning), modules]))
+    result.write_text(json.dumps([selection.seconds, sorted(selection.always), modules]))
     return code
 
 
@@ -192,14 +199,16 @@ def wait(process: int, seconds: float) -> int | None:
 
 def baseline(copy: Path, file: str, log: Path) -> Baseline:
     """Run a module's tests, and import into this process what they import."""
-    first, then = TESTS[file]
     result = copy / "baseline.json"
     data = copy / ".coverage"
-    arguments = [f"--cov={PACKAGE}", "--cov-context=test", "--cov-report="]
-    code = wait(start(copy, log, functools.partial(measure, [*first, *then], result, *arguments)), 900)
-    if code != 0:
-        sys.exit(f"The tests of {file} fail without a mutant:\n{log.read_text(errors='replace')}")
-    seconds, spawning, modules = json.loads(result.read_text())
+    arguments = [f"--cov={PACKAGE}", "--cov-context=test", "--cov-report=", "--maxfail=0"]
+    code = wait(start(copy, log, functools.partial(measure, TESTS[file], result, *arguments)), 900)
+    if code not in (
+        pytest.ExitCode.OK,
+        pytest.ExitCode.TESTS_FAILED,
+    ):  # warm() sees whether they fail without coverage
+        sys.exit(f"The tests of {file} cannot be run without a mutant:\n{log.read_text(errors='replace')}")
+    seconds, always, modules = json.loads(result.read_text())
     for name in modules:
         if name not in sys.modules:
             try:
@@ -212,7 +221,7 @@ def baseline(copy: Path, file: str, log: Path) -> Baseline:
     for line, contexts in covered.contexts_by_lineno(str(copy / PACKAGE / file)).items():
         if "" not in contexts:  # else it runs when the module is imported, so for every test
             reaching[line] = {context.rpartition("|")[0] for context in contexts}
-    return Baseline(seconds, reaching, set(spawning))
+    return Baseline(seconds, reaching, set(always))
 
 
 class Job:
@@ -222,13 +231,13 @@ class Job:
         self.mutant = mutant
         self.process = 0
         self.end = 0.0
-        first, then = TESTS[mutant.file.partition("/")[2]]
+        own = TESTS[mutant.file.partition("/")[2]]
         lines = [base.reaching.get(line) for line in range(mutant.lines[0], mutant.lines[1] + 1)]
         known = [tests for tests in lines if tests is not None]
-        wanted = set.union(*known) | base.spawning if known else set(base.seconds)
-        stages = [(first, wanted), (then, wanted)]
+        wanted = set.union(*known) | base.always if known else set(base.seconds)
+        stages = [([file], wanted) for file in own]
         if not listed and known:
-            stages.append(([*first, *then], set(base.seconds)))  # what shares a fixture or a cache
+            stages.append((own, set(base.seconds)))  # what shares a fixture or a cache
         self.stages: list[tuple[list[str], set[str], float]] = []
         for files, tests in stages:
             chosen = {test for test in tests if test.partition("::")[0].removeprefix("tests/") in files}
@@ -328,12 +337,13 @@ def warm(scratch: Path, files: list[str], seconds: float) -> None:
 
     None of the package's: it would be out of date too soon to be noticed.
     """
-    for worker in range(WORKERS):
-        copy = scratch / f"copy{worker}"
-        log = scratch / "log"
-        if wait(start(copy, log, functools.partial(run_tests, files, Selection())), 5 * seconds + 60) != 0:
-            sys.exit(f"The tests fail in a fork without a mutant:\n{log.read_text(errors='replace')}")
-        for cache in (copy / PACKAGE).rglob("__pycache__"):
+    task = functools.partial(run_tests, files, Selection())
+    running = [start(scratch / f"copy{worker}", scratch / f"log{worker}", task) for worker in range(WORKERS)]
+    for worker, process in enumerate(running):
+        if wait(process, 10 * seconds + 60) != 0:
+            log = (scratch / f"log{worker}").read_text(errors="replace")
+            sys.exit(f"The tests fail in a fork without a mutant:\n{log}")
+        for cache in (scratch / f"copy{worker}" / PACKAGE).rglob("__pycache__"):
             shutil.rmtree(cache)
 
 
@@ -345,7 +355,13 @@ def main() -> int:
     wanted = [name.partition(":")[::2] for name in options.modules]
     listed = equivalents()
     totals: dict[str, Counter[str]] = {}
-    bad: list[str] = []
+    modules = {path.relative_to(ROOT / PACKAGE).as_posix() for path in (ROOT / PACKAGE).rglob("*.py")}
+    bad = [
+        f"has no tests in TESTS: {file}"
+        for file in sorted(modules - TESTS.keys())
+        if mutants(ROOT, f"{PACKAGE}/{file}")
+    ]
+    bad += [f"listed, but there is no such file: {entry.file}" for entry in listed if not (ROOT / entry.file).exists()]
     settings.register_profile(
         "mutation",
         derandomize=True,
@@ -373,9 +389,8 @@ def main() -> int:
                 for mutant in found:
                     show(mutant, "mutant", known=False)
                 continue
-            first, then = TESTS[file]
             base = baseline(scratch / "copy0", file, scratch / "log")
-            warm(scratch, [*first, *then], sum(base.seconds.values()))
+            warm(scratch, TESTS[file], sum(base.seconds.values()))
             gc.collect()
             gc.freeze()
             known = {entry[:4] for entry in listed if entry.file == path}

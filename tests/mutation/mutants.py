@@ -93,7 +93,9 @@ OPERATORS: OPERATORS_TYPE = [
 ]
 
 _TYPE_CHECKING = m.If(test=m.Name("TYPE_CHECKING"))
+_VERSION = m.If(test=m.Comparison(left=m.Attribute(value=m.Name("sys"), attr=m.Name("version_info"))))
 _OVERLOAD = m.FunctionDef(decorators=[m.AtLeastN(m.Decorator(m.Name("overload")), n=1)])
+_LEFT_OUT = _TYPE_CHECKING | _VERSION | _OVERLOAD | _HELP
 _CAST = m.Call(func=m.Name("cast"))
 
 
@@ -136,11 +138,14 @@ class _Visitor(MutationVisitor):
             self.found.append((mutation.original_node, mutation.mutated_node, self._within[-1], where, (first, last)))
 
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
-        """Leave out what is for type checkers alone, annotations, overloads and casts, and the texts of ``--help``."""
+        """Leave out what never has an effect, the texts of ``--help``, and what only another Python runs.
+
+        No effect have annotations, overloads and casts: they are for type checkers alone.
+        """
         if m.matches(node, _CAST):
             cst.ensure_type(node, cst.Call).args[1].visit(self)  # what is cast is mutated
             return True
-        return isinstance(node, cst.Annotation) or m.matches(node, _TYPE_CHECKING | _OVERLOAD | _HELP)
+        return isinstance(node, cst.Annotation) or m.matches(node, _LEFT_OUT)
 
 
 def _members(statement: cst.CSTNode) -> Sequence[cst.CSTNode]:
