@@ -123,6 +123,7 @@ class SessionMiddleware:
         )
         if same_site is not None and same_site.lower() == "none" and not (https_only or partitioned):
             warn("same_site='none' without https_only=True: browsers will reject the cookie", stacklevel=2)
+        self._name = self._cookie.name
         self._max_age = _whole_number("max_age", max_age, least=1) if max_age is not None else None
         self._lifetime = _seconds("permanent_session_lifetime", permanent_session_lifetime)
         self._opens_for = int(self._lifetime) if self._max_age is None else self._max_age
@@ -178,13 +179,19 @@ class SessionMiddleware:
         # Not async itself: it hands on what the server's own send returns, and saves a coroutine per message.
         def send_with_session(message: Message) -> Awaitable[None]:
             nonlocal begun
-            if begun is None and message["type"] in _STARTS:
-                begun = ""  # should saving fail, its error says it all
-                if session.accessed or session._refreshes or session._modified or scope.get("session") is not session:
-                    message = self._save(scope, session, message)
-                begun = message["type"]
-            elif begun == "" and message["type"] in _STARTS:  # the page that answers such an error
-                message = {**message, "headers": _vary_on_cookie(list(message.get("headers") or ()))}
+            if not begun and message["type"] in _STARTS:
+                if begun is None:
+                    begun = ""  # should saving fail, its error says it all
+                    if (
+                        session.accessed
+                        or session._refreshes
+                        or session._modified
+                        or scope.get("session") is not session
+                    ):
+                        message = self._save(scope, session, message)
+                    begun = message["type"]
+                else:  # the page that answers such an error
+                    message = {**message, "headers": _vary_on_cookie(list(message.get("headers") or ()))}
             return server_send(message)
 
         try:
@@ -216,7 +223,7 @@ class SessionMiddleware:
         headers: Iterable[tuple[bytes, bytes]] = scope.get("headers", ())
         if not isinstance(headers, list):  # perhaps readable only once, and the application is to read them, too
             headers = scope["headers"] = list(headers)
-        value = read_cookie(headers, self._cookie.name)
+        value = read_cookie(headers, self._name)
         session = Session() if not value else self._load(value)
         session._owner = self
         session._path = scope.get("path", "")  # as it came: routers rewrite it
@@ -301,10 +308,10 @@ class SessionMiddleware:
         if scope.get("session") is not session:
             self._adopt(scope, session)
         varies, changed = session.accessed, session._modified
-        saves = changed or (self._refresh and session._is_permanent())
+        saves = changed or (session._refreshes if session._track_nested else self._refresh and session._is_permanent())
         content = session._content() if saves or session._picture is not None else {}
         # Not `varies`: an application may have set `accessed = False` after it changed something.
-        if "accessed" in vars(session) and (changed or session._picture is not None):
+        if (changed or session._picture is not None) and "accessed" in vars(session):
             picture, session._picture = session._picture, take_picture(content, self._codec)
             if not changed and session._track_nested and picture != session._picture:
                 changed = self._is_new(session, content)
