@@ -75,6 +75,9 @@ class SessionMiddleware:
     :param accept_starlette_cookies: open cookies that Starlette's middleware signed with these keys, too, and
         write them in Flask's format with that very response.
 
+    What a value holds is remembered once it verified, for 1024 values and in 16 MB at most, unless ``serializer`` is
+    given. The look-up tells an attacker nothing: it compares salted hashes of whole values.
+
     Raises ``TypeError`` or ``ValueError`` for a setting that cannot work or is not safe, never showing a secret.
     """
 
