@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import time_machine
 from flask import Flask
 
+from starlette_flask import TaggedJSONSerializer
+
 KEY = "a secret key of the tests"
 ASGIApp = Callable[..., Awaitable[None]]
 T = TypeVar("T")
@@ -141,3 +143,14 @@ def app_that(
         await send({"type": start.rpartition(".")[0] + ".body", "body": b""})
 
     return app
+
+
+class Fickle(TaggedJSONSerializer):
+    """A serializer that one day reads no more."""
+
+    broken = False
+
+    def loads(self, value: Any) -> Any:
+        if self.broken:
+            raise LookupError
+        return super().loads(value)

@@ -13,7 +13,7 @@ import pytest
 import time_machine
 
 from starlette_flask import JSONTag, SessionMiddleware, TaggedJSONSerializer
-from tests.asgi import KEY, app_that, call, flask_reader, opened, signed
+from tests.asgi import KEY, Fickle, app_that, call, flask_reader, opened, signed
 
 NOW = 1_700_000_000
 DAY = 24 * 3600
@@ -94,14 +94,6 @@ class TestOpening:
 
     def test_what_cannot_be_parsed_again_is_an_empty_session(self) -> None:
         """A serializer of an application's own may change its mind; that is its matter, and no error."""
-
-        class Fickle(TaggedJSONSerializer):
-            broken = False
-
-            def loads(self, value: Any) -> Any:
-                if self.broken:
-                    raise LookupError
-                return super().loads(value)
 
         seen: list[Any] = []
         middleware = SessionMiddleware(

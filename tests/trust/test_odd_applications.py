@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from starlette_flask import SessionMiddleware, TaggedJSONSerializer
-from tests.asgi import KEY, Reply, app_that, call, signed
+from starlette_flask import SessionMiddleware
+from tests.asgi import KEY, Fickle, Reply, app_that, call, signed
 from tests.trust import fuzz
 
 ADA: dict[str, Any] = {"user": "ada"}
@@ -292,14 +292,3 @@ class TestNothingRaisesIntoTheApplication:
         with pytest.raises(ConnectionError):
             call(SessionMiddleware(app, KEY, serializer=serializer), cookie=signed(ADA))
         assert "lost on path '/' because the response had begun; changed keys: 'late', 'user'" in caplog.text
-
-
-class Fickle(TaggedJSONSerializer):
-    """A serializer that one day reads no more."""
-
-    broken = False
-
-    def loads(self, value: Any) -> Any:
-        if self.broken:
-            raise LookupError
-        return super().loads(value)
