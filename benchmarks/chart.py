@@ -1,13 +1,14 @@
 """Make the README's table and chart of what pytest-benchmark saved.
 
 ``nox -s benchmarks -- --benchmark-json=results.json``, then
-``python -m benchmarks.chart results.json --svg benchmarks.svg``, which prints the tables in Markdown.
+``python -m benchmarks.chart results.json --svg benchmarks/overhead.svg``, which prints the tables in Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,13 @@ def codec_table(times: Times) -> str:
 
 
 def growth_table(times: Times) -> str:
-    """Return the overhead per request as it grows, in microseconds."""
-    names = (OURS, STARLETTE, PUBLISHED)
-    rows = [[group, *(f"{row[n] * 1e6:.1f}" if n in row else "" for n in names)] for group, row in times.items()]
+    """Return the overhead per request as it grows, in microseconds, and by how much for each of what grows."""
+    names = [name for name in (OURS, STARLETTE, PUBLISHED) if name in next(iter(times.values()))]
+    rows = [[group, *(f"{row[name] * 1e6:.1f}" for name in names)] for group, row in times.items()]
+    if len({re.sub(r"\d+", "", group) for group in times}) == 1:
+        (least, first), *_, (most, last) = ((int(re.sub(r"\D", "", group)), row) for group, row in times.items())
+        slopes = {name: (last[name] - first[name]) / (most - least) for name in names}
+        rows.append([f"for each, from {least} to {most}", *(f"{slopes[name] * 1e6:.3f}" for name in names)])
     return markdown(["us", *names], rows)
 
 

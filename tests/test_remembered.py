@@ -159,6 +159,45 @@ class TestIsolation:
             assert "cart" not in saved or saved["cart"] == [1, {"deep": [2, "mine"]}, number]
         assert len({id(session) for session in got}) == 5
 
+    @pytest.mark.parametrize(
+        ("content", "change"),
+        [
+            ({"n": 0}, lambda s: dict.__setitem__(s, "user", "eve")),
+            ({"cart": []}, lambda s: (s["cart"].append("eve"), setattr(s, "accessed", False))),
+        ],
+        ids=["past the tracking", "accessed taken back"],
+    )
+    def test_nobody_gets_what_another_changed_unseen(self, content: dict[str, Any], change: Any) -> None:
+        """Two users of one cookie, who got it in one second: what one of them changes is nobody else's."""
+        content = {**content, "_permanent": True}
+        cookie, eve = signed(content, age=5), [False, True, False, True, False]
+        middleware = SessionMiddleware(app_that(lambda session: change(session) if eve.pop(0) else None), KEY)
+        for is_eve in [*eve]:
+            saved = call(middleware, cookie=cookie).saved
+            assert is_eve or saved == content
+
+    def test_own_tags_give_what_they_gave_at_first(self) -> None:
+        class TagBytearray(JSONTag):
+            __slots__ = ()
+            key = " ba"
+
+            def check(self, value: Any) -> bool:
+                return isinstance(value, bytearray)
+
+            def to_json(self, value: Any) -> Any:
+                return value.hex()
+
+            def to_python(self, value: Any) -> Any:
+                return bytearray.fromhex(value)
+
+        (serializer := TaggedJSONSerializer()).register(TagBytearray)
+        seen: list[Any] = []
+        middleware = SessionMiddleware(app_that(lambda s: seen.append(s["a"])), KEY, serializer=serializer)
+        cookie = middleware._codec.dumps({"a": bytearray(b"xy")})
+        for _ in range(4):
+            call(middleware, cookie=cookie)
+        assert [type(value) for value in seen] == [bytearray] * 4
+
 
 class TestRefreshing:
     """A permanent session is set by every response: Flask's bytes, each second anew, whatever was remembered."""

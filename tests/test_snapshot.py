@@ -121,7 +121,12 @@ class TestThaw:
 
     @pytest.mark.parametrize(
         "content",
-        [{"a": "x" * 5000}, {"a": ["x" * 5000]}, {f"key{n}": n for n in range(80)}, {"a": "\U0001f36a" * 1300}],
+        [
+            {"a": "x" * 5000},
+            {"a": ["x" * 5000]},
+            {f"key{n}": "x" * 60 for n in range(80)},
+            {"a": "\U0001f36a" * 1300},
+        ],
         ids=["long", "nested", "many keys", "wide"],
     )
     def test_says_how_much_memory_it_takes(self, content: dict[str, Any]) -> None:

@@ -75,6 +75,11 @@ class TestAccepted:
         reply = visit(by_starlette(), lambda session: session["cart"].append(2))
         assert reply.saved == {**BEFORE, "cart": [*BEFORE["cart"], 2]}  # type: ignore[misc]
 
+    def test_a_late_change_in_it_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        app = app_that(late=lambda session: session["cart"].append(2))
+        call(SessionMiddleware(app, KEY, accept_starlette_cookies=True), cookie=by_starlette())
+        assert "changed keys: 'cart'" in caplog.text
+
     @pytest.mark.parametrize("start", ["websocket.accept", "websocket.http.response.start"])
     def test_on_a_websocket(self, start: str) -> None:
         middleware = SessionMiddleware(app_that(start=start), KEY, accept_starlette_cookies=True)
