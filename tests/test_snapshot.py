@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from itertools import combinations
+from sys import getsizeof
 from typing import Any
 from uuid import UUID
 
@@ -137,3 +138,11 @@ class TestThaw:
         snapshot = Snapshot({**dict.fromkeys("abcdefgh", ""), "list": []})
         assert snapshot.picture is not None
         assert snapshot.size == len(snapshot.picture)
+
+    def test_a_large_flat_one_takes_a_fraction_of_its_objects(self) -> None:
+        """Many short texts are many objects, and are kept as bytes; thawed, they are what they were."""
+        content = {f"key {number}": f"text {number}" for number in range(60)}
+        snapshot = Snapshot(dict(content))
+        assert snapshot.picture is None
+        assert snapshot.size < sum(map(getsizeof, (*content, *content.values()))) / 4
+        assert snapshot.thaw() == content
