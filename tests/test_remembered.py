@@ -362,7 +362,7 @@ class TestMemory:
     def test_is_bounded_in_number(self) -> None:
         for content in ({"user": 7}, {"user": 7, "_permanent": True}, {"list": [1]}):
             # At the 1025th, the first 1024 are gone.
-            assert 100_000 < self.held(content, 1000) < 1_000_000
+            assert self.held(content, 1000) > 100_000
             assert self.held(content, 1030) < self.held(content, 1000) / 2
 
     @pytest.mark.parametrize("permanent", [{}, {"_permanent": True}], ids=["", "permanent"])
