@@ -550,7 +550,9 @@ def _pattern(setting: str, value: Any) -> re.Pattern[str]:
         pattern = re.compile(value)
     except re.error as error:
         raise ValueError(f"{setting}={value!r} is no regular expression: {error}") from error
-    if not isinstance(pattern.pattern, str):
+    except TypeError:
+        pattern = None
+    if pattern is None or not isinstance(pattern.pattern, str):
         raise TypeError(f"{setting} must be a str or a pattern of str, not {type(value).__name__}")
     return pattern
 
