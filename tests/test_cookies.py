@@ -70,6 +70,8 @@ class TestRead:
             (b";;; ;session=2;;", b"2"),
             (b"session=a,b; x=1", b"a,b"),
             (b"session=a\nb\r\x00", b"a\nb\r\x00"),
+            (b"session = \x0bv\n", b"\x0bv\n"),
+            (b"session =XvX ; x=1", b"XvX"),
             (b"\nsession=1", None),
             ("session=é🍕".encode(), "é🍕".encode()),
             (b'session="abc"', b"abc"),
