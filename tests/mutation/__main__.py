@@ -66,6 +66,7 @@ TESTS: dict[str, list[str]] = {
         "test_nested_changes.py",
         "test_sessions.py",
         "test_replaced_sessions.py",
+        "test_remembered.py",
         "test_conflicts.py",
         "test_late_changes.py",
     ],
