@@ -35,7 +35,7 @@ class Session(dict[str, Any]):
 
     # Plain class attributes: a session that nothing is done to costs no more than a dict.
     _modified: bool = False
-    _unsaved: bool = False  # a write since the middleware last saved
+    _unsaved: bool = False  # the client lacks something: what was written since the last response, or a new date
     _track_nested: bool = True
     _new: bool = True
 
@@ -70,7 +70,8 @@ class Session(dict[str, Any]):
     @modified.setter
     def modified(self, value: bool) -> None:
         self.accessed = True
-        self._modified = self._unsaved = self._track_nested = bool(value)
+        self._modified = self._track_nested = bool(value)
+        self._unsaved = self._modified or self._refreshes
 
     @property
     def permanent(self) -> bool:

@@ -185,12 +185,7 @@ class SessionMiddleware:
             if not begun and message["type"] in _STARTS:
                 if begun is None:
                     begun = ""  # should saving fail, its error says it all
-                    if (
-                        session.accessed
-                        or session._refreshes
-                        or session._modified
-                        or scope.get("session") is not session
-                    ):
+                    if session.accessed or session._unsaved or scope.get("session") is not session:
                         message = self._save(scope, session, message)
                     begun = message["type"]
                 else:  # the page that answers such an error
@@ -260,8 +255,11 @@ class SessionMiddleware:
         session = Session(content)
         session._new = False
         session._saved = saved
-        session._picture = saved.picture if isinstance(saved, Snapshot) else take_picture(content, self._codec)
-        session._refreshes = self._refresh and bool(content.get("_permanent"))
+        picture = saved.picture if isinstance(saved, Snapshot) else take_picture(content, self._codec)
+        if picture is not None:
+            session._picture = picture
+        if self._refresh and content.get("_permanent"):
+            session._refreshes = session._unsaved = True
         return session
 
     def _remember(self, value: bytes, signed_at: int, saved: bytes | Snapshot) -> None:
@@ -287,7 +285,7 @@ class SessionMiddleware:
                     session._new = False
                     session._saved = self._codec.serialize(data)
                     session._picture = take_picture(data, self._codec)
-                    session._modified = session._is_foreign = True
+                    session._modified = session._unsaved = session._is_foreign = True
                     return session
         if not logger.isEnabledFor(logging.DEBUG):
             return Session()
@@ -407,9 +405,11 @@ class SessionMiddleware:
         session._replace(content)
         session.accessed = True
         try:
-            session._modified |= bool(self._changed_keys(self._content_of(session._saved), content))
+            changed = bool(self._changed_keys(self._content_of(session._saved), content))
         except BadData:  # what opened at the top of the stack may not open again from deep within
-            session._modified = True
+            changed = True
+        if changed:
+            session.mark_modified()
 
     def _inner_cookies(self, session: Session, headers: list[Any]) -> list[Any]:
         """Return the headers that set this very cookie already: an application mounted inside did."""

@@ -81,6 +81,7 @@ TESTS: dict[str, list[str]] = {
         "test_conflicts.py",
         "test_late_changes.py",
         "test_websockets.py",
+        "trust/test_odd_applications.py",
         "test_remembered.py",
         "test_nested_changes.py",
         "test_replaced_sessions.py",

@@ -292,3 +292,52 @@ class TestNothingRaisesIntoTheApplication:
         with pytest.raises(ConnectionError):
             call(SessionMiddleware(app, KEY, serializer=serializer), cookie=signed(ADA))
         assert "lost on path '/' because the response had begun; changed keys: 'late', 'user'" in caplog.text
+
+
+class TestAccessTakenBack:
+    """An application that sets ``accessed = False`` keeps Vary away, and loses nothing that there is to save."""
+
+    def test_a_change(self) -> None:
+        def change(session: Any) -> None:
+            visit(session)
+            session.accessed = False
+
+        assert call(SessionMiddleware(app_that(change), KEY), cookie=signed(ADA)).saved == {**ADA, "visits": 1}
+
+    @pytest.mark.parametrize("modified", [False, True])
+    def test_a_renewal(self, modified: bool) -> None:
+        def say_so(session: Any) -> None:
+            session.modified = modified
+            session.accessed = False
+
+        permanent = {**ADA, "_permanent": True}
+        assert call(SessionMiddleware(app_that(say_so), KEY), cookie=signed(permanent)).saved == permanent
+
+    def test_nothing_to_save(self) -> None:
+        def look(session: Any) -> None:
+            session.get("user")
+            session.modified = False
+            session.accessed = False
+
+        reply = call(SessionMiddleware(app_that(look), KEY), cookie=signed(ADA))
+        assert (reply.set_cookies, reply.vary) == ([], [])
+
+    @pytest.mark.parametrize("content", [None, EVE])
+    def test_another_session_in_its_place(self, content: Any) -> None:
+        def pretend(session: Any) -> None:
+            session.accessed = False
+
+        inner = SessionMiddleware(app_that(pretend), KEY)
+
+        async def outer(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"] = content
+            await inner(scope, receive, send)
+
+        assert call(SessionMiddleware(outer, KEY), cookie=signed(ADA)).saved == (content or {})
+
+    def test_a_cookie_in_starlettes_format(self) -> None:
+        def pretend(session: Any) -> None:
+            session.accessed = False
+
+        middleware = SessionMiddleware(app_that(pretend), KEY, accept_starlette_cookies=True)
+        assert call(middleware, cookie=fuzz.starlettes(ADA, KEY).decode()).saved == ADA
