@@ -102,6 +102,7 @@ class TestReport:
             (lambda s: s["cart"].append(1), dict),
             (lambda s: s.clear(), nothing),
             (discard, nothing),
+            (discard, lambda s: s["cart"].append(3)),
         ],
     )
     def test_nothing_lost_nothing_said(self, early: Change, late: Change, lost: Any) -> None:
@@ -120,6 +121,10 @@ class TestReport:
         respond(nothing, lambda s: s.update({"a\nb": 1}), path="/x\r\nWARNING forged")
         (text,) = lost()
         assert len(text.splitlines()) == 1
+
+    def test_where_an_application_says_that_it_did_not_look(self, lost: Any) -> None:
+        respond(nothing, lambda s: (s.update(a=1), setattr(s, "accessed", False)))
+        assert lost() == [told("a")]
 
     def test_for_each_request_anew(self, lost: Any) -> None:
         for _ in range(3):

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import flask
 import pytest
 import time_machine
+from itsdangerous import BadPayload
 
 from starlette_flask import JSONTag, SessionMiddleware, TaggedJSONSerializer
 from tests.asgi import KEY, Fickle, app_that, call, flask_reader, opened, signed
@@ -123,6 +124,18 @@ class TestOpening:
         for cookie in [*cookies, *cookies]:
             call(middleware, cookie=cookie)
         assert verified == []
+
+    @pytest.mark.parametrize(("size", "times"), [(1_500, 1), (1_675, 1), (1_695, 2), (1_900, 2)])
+    def test_up_to_6000_bytes(self, size: int, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of value and content together: twice that is 12,000, enough for its renewed form, too."""
+        middleware = SessionMiddleware(app_that(dict), KEY)
+        content = {"noise": hashlib.shake_256(b"noise").hexdigest(size)}
+        cookie, serialized = middleware._codec.dumps(content), middleware._codec.serialize(content)
+        assert (len(cookie) + len(serialized) <= 6_000) is (times == 1)
+        verified = spy(monkeypatch, middleware, "open")
+        for _ in range(2):
+            call(middleware, cookie=cookie)
+        assert len(verified) == times
 
 
 class TestIsolation:
@@ -242,6 +255,28 @@ class TestRefreshing:
             (field,) = call(middleware, cookie=value).set_cookies
             value = field.partition(";")[0].partition("=")[2]
         assert (opens, packs) == (["open"], ["pack"])
+
+    def test_the_payload_is_kept_for_a_cookie_that_comes_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A page's requests bring the same cookie side by side."""
+        middleware = SessionMiddleware(app_that(dict), KEY)
+        packs, value = spy(monkeypatch, middleware, "pack"), signed({"_permanent": True, "user": 7}, age=60)
+        for _ in range(5):
+            assert call(middleware, cookie=value).saved == {"_permanent": True, "user": 7}
+        assert len(packs) == 2  # as it came, and as a snapshot
+
+    def test_what_cannot_be_parsed_for_a_snapshot_is_set_all_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Memory may be short."""
+        middleware, value = SessionMiddleware(app_that(dict), KEY), signed({"_permanent": True, "user": 7}, age=60)
+        call(middleware, cookie=value)
+
+        def fail(_: bytes) -> Any:
+            raise BadPayload("Could not load the payload", original_error=MemoryError())
+
+        def change(session: Any) -> None:
+            monkeypatch.setattr(middleware._codec, "deserialize", fail)
+
+        middleware.app = app_that(change)
+        assert call(middleware, cookie=value).saved == {"_permanent": True, "user": 7}
 
     @pytest.mark.parametrize("times", [1, 2, 3])
     @pytest.mark.parametrize(

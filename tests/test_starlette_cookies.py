@@ -95,6 +95,13 @@ class TestAccepted:
         assert visit(by_starlette(age=58), **settings).saved == BEFORE
         assert visit(by_starlette(age=62), **settings).saved is None
 
+    def test_age_to_the_second(self) -> None:
+        """As with Starlette's own middleware: what is just as old as it may be opens."""
+        with travel.travel(1_700_000_000, tick=False):
+            cookie = by_starlette(age=60)
+            assert visit(cookie, max_age=60).saved == BEFORE
+            assert visit(cookie, max_age=59).saved is None
+
     def test_the_lifetime_is_31_days(self) -> None:
         assert visit(by_starlette(age=31 * DAY - 5)).saved == BEFORE
         assert visit(by_starlette(age=31 * DAY + 5)).saved is None
@@ -110,6 +117,7 @@ class TestAccepted:
 
     def test_other_salt_and_digest_are_for_flasks_format(self) -> None:
         assert visit(by_starlette(), salt="another").set_cookies != []
+        assert visit(by_starlette(), signer_kwargs={"sep": "!"}).set_cookies != []
 
 
 class TestLogInInside:

@@ -198,9 +198,8 @@ class SessionMiddleware:
             session._ended = True
             if begun and (
                 scope.get("session") is not session
-                or (
-                    session.accessed and (session._unsaved or (session._track_nested and session._picture is not None))
-                )
+                or session._unsaved
+                or (session._picture is not None and session._track_nested and session.accessed)
             ):
                 self._report_late_changes(scope, session, begun)
 

@@ -131,16 +131,25 @@ class TestReplacedBeforeAnEqualMiddleware:
 class TestErrorPage:
     """A page for a session that could not be stored was made for its user."""
 
-    def test_varies_as_in_flask(self) -> None:
+    @pytest.mark.parametrize(
+        ("headers", "expected"),
+        [
+            ({"headers": [(b"vary", b"Accept")]}, [(b"vary", b"Accept, Cookie")]),
+            ({"headers": [(b"x", b"y")]}, [(b"x", b"y"), (b"vary", b"Cookie")]),
+            ({"headers": None}, [(b"vary", b"Cookie")]),
+            ({}, [(b"vary", b"Cookie")]),
+        ],
+    )
+    def test_varies_as_in_flask(self, headers: dict[str, Any], expected: list[Any]) -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             scope["session"]["unstorable"] = object()
             try:
                 await answer(send)
             except TypeError:
-                await send({"type": "http.response.start", "status": 500, "headers": [(b"vary", b"Accept")]})
+                await send({"type": "http.response.start", "status": 500, **headers})
 
         reply = call(SessionMiddleware(app, KEY), cookie=signed(ADA))
-        assert (reply.set_cookies, reply.vary) == ([], ["Accept, Cookie"])
+        assert reply.messages == [{"type": "http.response.start", "status": 500, "headers": expected}]
 
 
 class Sealed:
