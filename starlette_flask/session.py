@@ -35,16 +35,18 @@ class Session(dict[str, Any]):
 
     # Plain class attributes: a session that nothing is done to costs no more than a dict.
     _modified: bool = False
-    _unsaved: bool = False  # the client lacks something: what was written since the last response, or a new date
+    _unsaved: bool = False  # a write since the middleware last saved
     _track_nested: bool = True
     _new: bool = True
 
     # What the middleware keeps here: itself; what the client has; a picture of the content, as it was loaded and
-    # then as the response started; whether every response sets the cookie again; the request's path.
+    # then as the response started; whether every response sets the cookie again; whether this one may have to, which
+    # is one question instead of two; the request's path.
     _owner: object = None
     _saved: object = None
     _picture: bytes | None = None
     _refreshes: bool = False
+    _may_save: bool = False
     _is_foreign: bool = False  # came in Starlette's format, which nobody else here reads
     _path: str = ""
     _ended: bool = False  # the application has returned
@@ -55,7 +57,7 @@ class Session(dict[str, Any]):
 
     def mark_modified(self) -> None:
         """Mark the session as changed, so that the response sets the cookie."""
-        self.accessed = self._modified = self._unsaved = True
+        self.accessed = self._modified = self._unsaved = self._may_save = True
 
     @property
     def modified(self) -> bool:
@@ -70,8 +72,8 @@ class Session(dict[str, Any]):
     @modified.setter
     def modified(self, value: bool) -> None:
         self.accessed = True
-        self._modified = self._track_nested = bool(value)
-        self._unsaved = self._modified or self._refreshes
+        self._modified = self._unsaved = self._track_nested = bool(value)
+        self._may_save = True
 
     @property
     def permanent(self) -> bool:

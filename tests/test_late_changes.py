@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from itsdangerous import URLSafeTimedSerializer
 from websockets.sync.client import connect
 
-from starlette_flask import SessionMiddleware
+from starlette_flask import SessionMiddleware, TaggedJSONSerializer
 from tests.apps.server import serve
 from tests.asgi import KEY, app_that, call, signed, wait_for
 
@@ -103,10 +103,12 @@ class TestReport:
             (lambda s: s.clear(), nothing),
             (discard, nothing),
             (discard, lambda s: s["cart"].append(3)),
+            (nothing, discard),
         ],
     )
-    def test_nothing_lost_nothing_said(self, early: Change, late: Change, lost: Any) -> None:
-        respond(early, late)
+    @pytest.mark.parametrize("permanent", [False, True])
+    def test_nothing_lost_nothing_said(self, early: Change, late: Change, permanent: bool, lost: Any) -> None:
+        respond(early, late, content={**BEFORE, "_permanent": permanent})
         assert lost() == []
 
     def test_of_a_session_without_a_cookie(self, lost: Any) -> None:
@@ -122,9 +124,12 @@ class TestReport:
         (text,) = lost()
         assert len(text.splitlines()) == 1
 
-    def test_where_an_application_says_that_it_did_not_look(self, lost: Any) -> None:
-        respond(nothing, lambda s: (s.update(a=1), setattr(s, "accessed", False)))
-        assert lost() == [told("a")]
+    @pytest.mark.parametrize(
+        ("late", "key"), [(lambda s: s.update(a=1), "a"), (lambda s: s["cart"].append(2), "cart")]
+    )
+    def test_where_an_application_says_that_it_did_not_look(self, late: Change, key: str, lost: Any) -> None:
+        respond(nothing, lambda s: (late(s), setattr(s, "accessed", False)))
+        assert lost() == [told(key)]
 
     def test_for_each_request_anew(self, lost: Any) -> None:
         for _ in range(3):
@@ -229,6 +234,34 @@ class TestReport:
             reply = call(SessionMiddleware(app, KEY), kind="websocket", change=change, cookie=signed(BEFORE))
             assert reply.messages == [{"type": "websocket.close", "code": 1000}]
             assert lost() == expected
+
+    def test_a_websocket_that_was_refused_after_the_session_was_replaced(self, lost: Any) -> None:
+        """Also where a middleware further in has made the session of what was put in its place."""
+        inner = SessionMiddleware(app_that(nothing, start="websocket.close"), KEY)
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"] = {"user": "SECRET"}
+            await inner(scope, receive, send)
+
+        call(SessionMiddleware(app, KEY), cookie=signed({"a": 1}), kind="websocket")
+        assert lost() == [told("a", "user", why="the connection was refused")]
+
+    @pytest.mark.parametrize("content", [BEFORE, {**BEFORE, "_permanent": True}])
+    def test_a_websocket_that_was_refused_at_once(self, content: Any, lost: Any) -> None:
+        """Nothing is written or compared there: a serializer that encrypts never writes the same twice."""
+
+        class Salted(TaggedJSONSerializer):
+            written = 0
+
+            def dumps(self, value: Any) -> str:
+                self.written += 1
+                return super().dumps(value) + " " * self.written
+
+        serializer = Salted()
+        middleware = SessionMiddleware(app_that(nothing, start="websocket.close"), KEY, serializer=serializer)
+        written = serializer.written
+        call(middleware, cookie=signed(content), kind="websocket")
+        assert (lost(), serializer.written) == ([], written)
 
     def test_a_websocket_that_was_closed_later(self, lost: Any) -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:

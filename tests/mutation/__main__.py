@@ -69,6 +69,7 @@ TESTS: dict[str, list[str]] = {
         "test_remembered.py",
         "test_conflicts.py",
         "test_late_changes.py",
+        "trust/test_odd_applications.py",
     ],
     "snapshot.py": ["test_snapshot.py", "test_remembered.py", "test_nested_changes.py", "test_late_changes.py"],
     "tagged_json.py": ["test_tagged_json.py", "against_flask/test_codec.py", "test_codec.py"],
