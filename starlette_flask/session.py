@@ -30,26 +30,35 @@ class Session(dict[str, Any]):
     it shows ends up in logs; print ``dict(session)`` to see it.
     """
 
+    # What the middleware assigns to every session of its own. With attributes instead of slots, each would have a
+    # __dict__, and a request without a cookie would take 2.1 us instead of 1.9.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_ended",
+        "_may_save",
+        "_new",
+        "_owner",
+        "_path",
+        "_picture",
+        "_saved",
+        "_unsaved",
+    )
+    _owner: object  # the middleware itself
+    _path: str  # the request's
+    _saved: object  # what the client has
+    _new: bool  # no cookie opened
+    _picture: bytes | None  # of the content, as it was loaded and then as the response started
+    _may_save: bool  # the response may have to set the cookie: one question instead of two
+    _unsaved: bool  # a write since the middleware last saved
+    _ended: bool  # the application has returned
+
     #: Whether the session was read. The response then has ``Vary: Cookie``.
     accessed: bool = False
-
-    # Plain class attributes: a session that nothing is done to costs no more than a dict.
     _modified: bool = False
-    _unsaved: bool = False  # a write since the middleware last saved
     _track_nested: bool = True
-    _new: bool = True
-
-    # What the middleware keeps here: itself; what the client has; a picture of the content, as it was loaded and
-    # then as the response started; whether every response sets the cookie again; whether this one may have to, which
-    # is one question instead of two; the request's path.
-    _owner: object = None
-    _saved: object = None
-    _picture: bytes | None = None
-    _refreshes: bool = False
-    _may_save: bool = False
+    _refreshes: bool = False  # every response sets the cookie again
     _is_foreign: bool = False  # came in Starlette's format, which nobody else here reads
-    _path: str = ""
-    _ended: bool = False  # the application has returned
 
     def mark_accessed(self) -> None:
         """Mark the session as read. Starlette calls this whenever ``request.session`` is used."""
@@ -92,7 +101,7 @@ class Session(dict[str, Any]):
     def new(self) -> bool:
         """Whether the request brought no cookie that opened. (Flask's cookie session always says ``False``.)"""
         self.accessed = True
-        return self._new
+        return bool(getattr(self, "_new", True))
 
     # For the middleware, which looks past the tracking.
 
