@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import weakref
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
@@ -180,6 +181,13 @@ class TestTracking:
 
 class TestDict:
     """It is a real dict with its content inside, also for what reads it in C."""
+
+    def test_it_takes_attributes_and_weak_references(self) -> None:
+        """As Flask's does: extensions hang what they need on it."""
+        for session in (SecureCookieSession(), Session()):
+            session.sid = "7"  # type: ignore[union-attr]
+            assert vars(session)["sid"] == "7"
+            assert weakref.ref(session)() is session
 
     def test_it_is_a_mapping_of_every_kind(self) -> None:
         for kind in (dict, MutableMapping, Mapping):
