@@ -13,7 +13,7 @@ import hmac
 import json
 import zlib
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -43,14 +43,15 @@ def codecs(session: dict[str, Any]) -> dict[str, dict[str, Callable[[], Any]]]:
     assert ours.loads(value) == flask.loads(value) == decoder.json(value) == session
     assert ours.dumps(session).rpartition(".")[0].rpartition(".")[0] == value.rpartition(".")[0].rpartition(".")[0]
     assert flask.loads(ours.dumps(session)) == session
-    # Many users in turn: that Python keeps the hash of a string, or a cache the memory of one, helps nobody.
-    next_value = cycle([ours.dumps({**session, "_user_id": f"{user:04}"}) for user in range(MANY)]).__next__
+    # Many users in turn, for all alike: that a value lies ready in a cache, of whatever kind, helps nobody.
+    values = [ours.dumps({**session, "_user_id": f"{user:04}"}) for user in range(MANY)]
+    next_value = cycle(values).__next__
     return {
         "loads": {
             OURS: lambda: ours.loads(next_value(), 3600),
             FLASK: lambda: flask.loads(next_value(), 3600),
             DECODER: lambda: decoder.json(next_value()),
-            FLOOR: loads_floor(value),
+            FLOOR: loads_floor(values),
         },
         "dumps": {OURS: lambda: ours.dumps(session), FLASK: lambda: flask.dumps(session), FLOOR: dumps_floor(value)},
     }
@@ -65,15 +66,17 @@ def flask_serializer() -> URLSafeTimedSerializer:
     return serializer.get_signing_serializer(app)
 
 
-def loads_floor(value: str) -> Callable[[], Any]:
-    """Return a call of the primitives by which a value is opened."""
-    signed, payload, signature, data, serialized = _parts(value)
+def loads_floor(values: Sequence[str]) -> Callable[[], Any]:
+    """Return a call of the primitives by which the next of these values is opened."""
+    parts = [(*others, serialized.decode()) for *others, serialized in map(_parts, values)]
+    next_parts = cycle(parts).__next__
     inner, outer = _hashes()
-    assert _mac(inner, outer, signed) == _unbase64(signature), "the floor's HMAC is another one"
-    text = serialized.decode()
-    if data is serialized:
+    for signed, _, signature, _, _ in parts:
+        assert _mac(inner, outer, signed) == _unbase64(signature), "the floor's HMAC is another one"
+    if not values[0].startswith("."):
 
         def floor() -> None:
+            signed, payload, signature, _, text = next_parts()
             _mac(inner, outer, signed)
             a2b_base64(signature.translate(_FROM_URL))
             a2b_base64(payload.translate(_FROM_URL))
@@ -81,6 +84,7 @@ def loads_floor(value: str) -> Callable[[], Any]:
     else:
 
         def floor() -> None:
+            signed, payload, signature, data, text = next_parts()
             _mac(inner, outer, signed)
             a2b_base64(signature.translate(_FROM_URL))
             a2b_base64(payload.translate(_FROM_URL))
