@@ -9,6 +9,7 @@ import inspect
 import json
 import logging
 import re
+import traceback
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
@@ -814,6 +815,24 @@ class TestResponse:
         with pytest.raises(TypeError, match=blamed) as error:
             call(SessionMiddleware(app_that(lambda session: session.update(content)), KEY))
         assert "VALUE" not in str(error.value)
+
+    def test_the_error_quotes_nothing_in_its_notes(self) -> None:
+        """The json module of Python 3.14 notes where in a dict or list the value was that could not be stored."""
+
+        class Talkative(TaggedJSONSerializer):
+            def dumps(self, value: Any) -> str:
+                if value:
+                    error = TypeError("No")
+                    error.__notes__ = ["when serializing dict item 'VALUE'"]  # type: ignore[attr-defined]
+                    raise error
+                return super().dumps(value)
+
+        for value in ({"VALUE": object()}, [{"VALUE": object()}]):
+            for serializer in (None, Talkative()):
+                middleware = SessionMiddleware(app_that(lambda s, v=value: s.update(a=v)), KEY, serializer=serializer)
+                with pytest.raises(TypeError) as caught:
+                    call(middleware)
+                assert "VALUE" not in "".join(traceback.format_exception(caught.value))
 
 
 class TestMaxCookieSize:

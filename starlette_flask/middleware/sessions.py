@@ -392,6 +392,7 @@ class SessionMiddleware:
         try:
             return self._codec.serialize(content)
         except Exception as error:  # as in Flask, the request fails; here it says which key is to blame
+            vars(error).pop("__notes__", None)  # since Python 3.14 the json module quotes nested keys there
             keys = [repr(key) for key in content if self._one(content, key) is None]
             where = f"key {', '.join(keys)}" if keys else "keys of different types"
             raise TypeError(f"The session cannot be stored because of {where}: {error}") from error

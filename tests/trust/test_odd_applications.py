@@ -288,6 +288,16 @@ class TestNothingRaisesIntoTheApplication:
         middleware = SessionMiddleware(app_that(dict), KEY, serializer=Choosy(), accept_starlette_cookies=True)
         assert call(middleware, cookie=cookie).set_cookies == []
 
+    def test_a_session_replaced_where_the_old_one_cannot_be_compared(self) -> None:
+        serializer = Fickle()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            serializer.broken = True
+            scope["session"] = EVE
+            await answer(send)
+
+        assert call(SessionMiddleware(app, KEY, serializer=serializer), cookie=signed(ADA)).saved == EVE
+
     def test_a_late_change_that_cannot_be_compared(self, caplog: pytest.LogCaptureFixture) -> None:
         """Where the serializer no longer reads what the request brought, any key may have changed."""
         serializer = Fickle()
