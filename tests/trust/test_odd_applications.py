@@ -313,13 +313,17 @@ class TestNothingRaisesIntoTheApplication:
         assert "lost on path '/' because the response had begun; changed keys: 'late', 'user'" in caplog.text
 
 
+def pretend(session: Any) -> None:
+    session.accessed = False
+
+
 class TestAccessTakenBack:
     """An application that sets ``accessed = False`` keeps Vary away, and loses nothing that there is to save."""
 
     def test_a_change(self) -> None:
         def change(session: Any) -> None:
             visit(session)
-            session.accessed = False
+            pretend(session)
 
         assert call(SessionMiddleware(app_that(change), KEY), cookie=signed(ADA)).saved == {**ADA, "visits": 1}
 
@@ -327,7 +331,7 @@ class TestAccessTakenBack:
     def test_a_renewal(self, modified: bool) -> None:
         def say_so(session: Any) -> None:
             session.modified = modified
-            session.accessed = False
+            pretend(session)
 
         permanent = {**ADA, "_permanent": True}
         assert call(SessionMiddleware(app_that(say_so), KEY), cookie=signed(permanent)).saved == permanent
@@ -336,16 +340,13 @@ class TestAccessTakenBack:
         def look(session: Any) -> None:
             session.get("user")
             session.modified = False
-            session.accessed = False
+            pretend(session)
 
         reply = call(SessionMiddleware(app_that(look), KEY), cookie=signed(ADA))
         assert (reply.set_cookies, reply.vary) == ([], [])
 
     @pytest.mark.parametrize("content", [None, EVE])
     def test_another_session_in_its_place(self, content: Any) -> None:
-        def pretend(session: Any) -> None:
-            session.accessed = False
-
         inner = SessionMiddleware(app_that(pretend), KEY)
 
         async def outer(scope: Any, receive: Any, send: Any) -> None:
@@ -355,8 +356,5 @@ class TestAccessTakenBack:
         assert call(SessionMiddleware(outer, KEY), cookie=signed(ADA)).saved == (content or {})
 
     def test_a_cookie_in_starlettes_format(self) -> None:
-        def pretend(session: Any) -> None:
-            session.accessed = False
-
         middleware = SessionMiddleware(app_that(pretend), KEY, accept_starlette_cookies=True)
         assert call(middleware, cookie=fuzz.starlettes(ADA, KEY).decode()).saved == ADA
