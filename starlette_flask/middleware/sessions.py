@@ -164,7 +164,7 @@ class SessionMiddleware:
         A session class of its own is warned about: on this side, the session is a :class:`starlette_flask.Session`.
         See :func:`starlette_flask.middleware.flask_settings.flask_settings` for what is asked of the application.
         """
-        return cls(app, **flask_settings(flask_app, overrides))
+        return cls(app, **flask_settings(flask_app, **overrides))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ``http`` or ``websocket`` connection with a session; pass any other on untouched."""
