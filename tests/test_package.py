@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import starlette_flask
+from starlette_flask.testing import session_transaction
 
 PACKAGE = Path(starlette_flask.__file__).parent
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(PACKAGE)], "starlette_flask."))
@@ -63,6 +64,13 @@ class TestPublicNames:
         assert (thing.__module__, thing.__name__) == (home, name)
         assert thing.__doc__
 
+    def test_session_transaction_has_a_module_of_its_own(self) -> None:
+        """Only tests need it, so only they import it."""
+        names: dict[str, Any] = {}
+        exec("from starlette_flask.testing import *", names)
+        assert {name for name in names if name != "__builtins__"} == {"session_transaction"}
+        assert "session_transaction" not in starlette_flask.__all__
+
     def test_all(self) -> None:
         assert sorted(starlette_flask.__all__) == [
             "JSONTag",
@@ -103,6 +111,7 @@ class TestPublicNames:
             assert typing.get_type_hints(thing)
         if sys.version_info >= (3, 11):  # typing.Unpack came then
             assert "overrides" in typing.get_type_hints(starlette_flask.SessionMiddleware.from_flask)
+            assert "settings" in typing.get_type_hints(session_transaction)
 
     def test_asgi_names_the_parts_of_the_protocol(self) -> None:
         asgi = importlib.import_module("starlette_flask.asgi")

@@ -7,8 +7,10 @@ from typing import Any
 from flask import Flask
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.testclient import TestClient
 
 from starlette_flask import JSONTag, Session, SessionCodec, SessionMiddleware, TaggedJSONSerializer
+from starlette_flask.testing import session_transaction
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None: ...
@@ -55,3 +57,9 @@ TaggedJSONSerializer().register(JSONTag(TaggedJSONSerializer()))  # type: ignore
 class NumberTag(JSONTag):
     def check(self, value: Any) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         return "yes"
+
+
+# Tests
+session_transaction(flask_app.test_client(), secret_key="a secret")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+session_transaction(TestClient(app), "a secret")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+session_transaction(TestClient(app), secret_key="a secret", maxage=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
