@@ -186,6 +186,7 @@ print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}} -
         public = {
             "__init__", "__main__", "codec", "session", "tagged_json", "middleware/__init__", "middleware/sessions",
             "middleware/flask_settings",
+            "testing",
         }  # fmt: skip
         for path in PACKAGE.rglob("*.py"):
             name = path.relative_to(PACKAGE).with_suffix("").as_posix()
