@@ -11,9 +11,6 @@ from ..asgi import Scope
 from ..contents import Content
 from ..session import Session
 
-#: One of these in a class of dicts tells that it tracks changes.
-_TRACKING = ("mark_modified", "modified")
-
 
 def is_another_middlewares(scope: Scope, entry: Scope) -> bool:
     """Return whether another session middleware further in put it there, and saves it itself.
@@ -25,8 +22,8 @@ def is_another_middlewares(scope: Scope, entry: Scope) -> bool:
     - starsessions adds ``scope["session_handler"]``.
     - Litestar's two leave a plain dict, and no trace that stays: its middlewares are asked of the route handler.
     """
-    kind = cast("Any", type(scope.get("session")))
-    if issubclass(kind, dict) and not issubclass(kind, Session) and any(hasattr(kind, name) for name in _TRACKING):
+    kind: type[Any] = cast("Any", type)(scope.get("session"))
+    if issubclass(kind, dict) and not issubclass(kind, Session) and "modified" in dir(kind):
         return True
     if scope.get("session_handler") is not entry.get("session_handler"):
         return True
