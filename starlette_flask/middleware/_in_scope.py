@@ -23,7 +23,7 @@ def is_another_middlewares(scope: Scope, entry: Scope) -> bool:
     - Litestar's two leave a plain dict, and no trace that stays: its middlewares are asked of the route handler.
     """
     kind: type[Any] = cast("Any", type)(scope.get("session"))
-    if issubclass(kind, dict) and not issubclass(kind, Session) and "modified" in dir(kind):
+    if issubclass(kind, dict) and not issubclass(kind, Session) and hasattr(cast("Any", kind), "modified"):
         return True
     if scope.get("session_handler") is not entry.get("session_handler"):
         return True
