@@ -22,15 +22,19 @@ def is_another_middlewares(scope: Scope, entry: Scope) -> bool:
     - starsessions adds ``scope["session_handler"]``.
     - Litestar's two leave a plain dict, and no trace that stays: its middlewares are asked of the route handler.
     """
-    kind: type[Any] = cast("Any", type)(scope.get("session"))
+    kind = _kind(scope)
     if issubclass(kind, dict) and not issubclass(kind, Session) and hasattr(cast("Any", kind), "modified"):
         return True
     if scope.get("session_handler") is not entry.get("session_handler"):
         return True
     handler = scope.get("route_handler")
-    # Where Litestar called this middleware, its own may stand outside; then there was a session already.
-    is_further_in = "route_handler" not in entry or "session" not in entry
+    # Where Litestar called this middleware, its own may stand outside; then there was a plain dict already.
+    is_further_in = "route_handler" not in entry or issubclass(_kind(entry), (type(None), Session))
     return handler is not None and is_further_in and any(map(_is_litestars, _middlewares(handler)))
+
+
+def _kind(scope: Scope) -> type[Any]:
+    return cast("type[Any]", type(scope.get("session")))
 
 
 def _middlewares(handler: Any) -> Iterable[Any]:
