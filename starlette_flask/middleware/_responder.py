@@ -28,8 +28,6 @@ logger = logging.getLogger("starlette_flask")
 KEY = "starlette_flask.responder"
 #: The messages that can carry a cookie to the client, and the one that says that none will.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
-#: The scope of a responder whose request has ended.
-_ENDED: Scope = {}
 
 
 class Responder:
@@ -43,6 +41,7 @@ class Responder:
         "brought",
         "client",
         "copies",
+        "ended",
         "entry",
         "failed",
         "field",
@@ -72,6 +71,7 @@ class Responder:
         self.started = ""
         #: Whether a save has failed.
         self.failed = False
+        self.ended = False
         #: What became of the session, for the log.
         self.outcome = "not saved, as nothing changed"
         #: Copies of the scope in which equal middlewares further in serve.
@@ -85,16 +85,20 @@ class Responder:
 
     def serves(self, other: SessionMiddleware) -> bool:
         """Return whether ``other``, further in, is to share this session: a middleware with equal settings."""
-        return self.scope is not _ENDED and self.middleware.identity == other.identity
+        return not self.ended and self.middleware.identity == other.identity
 
     async def share(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the application of an equal middleware, with what was changed before in its Cookie field."""
-        is_copy = scope is not self.scope
+        is_copy = all(scope is not known for known in (self.scope, *self.copies))
         if is_copy:
             self.copies = (*self.copies, scope)
         scope["session"] = self.scope["session"] = self.session
         headers = scope.get("headers", [])
-        self.hand_on(scope, headers)
+        try:
+            self.hand_on(scope, headers)
+        except Exception:
+            self.failed = True
+            raise
         try:
             await app(scope, receive, send)
         finally:
@@ -105,19 +109,23 @@ class Responder:
 
     def hand_on(self, scope: Scope, headers: Iterable[Any]) -> None:
         """Put the session as it is now into the Cookie field, for those who read it there: a mounted Flask app."""
-        if self.is_changed() or self.is_foreign():
-            middleware, content = self.middleware, self.session._content()
+        middleware, changed = self.middleware, self.is_changed()
+        if changed or self.is_foreign():
+            content = self.session._content() if changed else self.client.content()
             serialized = middleware.serialize(content)
             field = middleware.cookie_field(self.field, content, serialized)
             scope["headers"] = with_cookie_field(headers, field)
             self.handed = Stored(serialized, middleware.deserialize)
+        elif self.handed is not self.brought:  # what was handed on before was taken back since
+            scope["headers"] = with_cookie_field(headers, self.field)
+            self.handed = self.brought
 
     # The response
 
     # Not async itself: it hands on what the server's own send returns, and saves a coroutine per message.
     def send(self, message: Message) -> Awaitable[None]:
         """Send a message to the client; the session goes with the first that can carry it."""
-        if not self.started and message["type"] in _STARTS:
+        if not (self.started or self.ended) and message["type"] in _STARTS:
             try:
                 message = self.save(message)
             except Exception:
@@ -188,8 +196,8 @@ class Responder:
 
     def merge(self, headers: list[Any], inner: list[Any], changed: bool) -> bool:
         """Settle with an application inside that set this cookie, too. Return whether ours took its place."""
-        middleware, before = self.middleware, self.handed.content()
-        ours, base = before, self.client
+        middleware, base = self.middleware, self.client
+        before, ours = self.handed.content(), base.content()
         if changed:
             serialized = middleware.serialize(self.session._content())
             ours = middleware.deserialize(serialized)
@@ -203,12 +211,11 @@ class Responder:
             self.outcome = "not saved, as the response sets a cookie of that name which does not open"
             self.warn_lost("the response sets a cookie of that name which does not open", lost)
             return False
-        is_foreign = base.origin == "starlette"
-        if is_foreign and self.handed is base and not deleted:
+        if self.handed.origin == "starlette" and not deleted:
             theirs, _ = merge({}, before, theirs)  # they saw no session, so they removed nothing from it
         merged, lost = merge(before, ours, theirs)
         self.warn_lost("an application inside changed them, too", lost)
-        if merged and not is_foreign and not changed_keys(theirs, merged):
+        if merged and base.origin != "starlette" and not changed_keys(theirs, merged):
             self.outcome = "saved by an application inside"
             return False
         self.outcome = "saved, merged with what an application inside set" if merged else "deleted"
@@ -224,8 +231,12 @@ class Responder:
     def give_up(self, message: Message) -> Message:
         """Return the page that answers a failed save, without a cookie: what the session is now failed as well."""
         self.outcome = "not saved, as it cannot be stored"
-        self.warn_lost("they cannot be stored", self.unsaved())
-        self.session.modified = False  # reported, so not again
+        if lost := self.unsaved():
+            self.warn_lost("they cannot be stored", lost)
+            for scope in (*self.copies, self.scope):  # reported, so not again
+                if not self.is_anothers(scope):
+                    scope["session"] = self.session
+        self.session.modified = False
         headers: list[Any] = list(message.get("headers") or ())
         vary_on_cookie(headers)
         return {**message, "headers": headers}
@@ -246,7 +257,18 @@ class Responder:
         session._end(partial(_report_after_end, self.middleware, self.path, self.client))
         if logger.isEnabledFor(logging.DEBUG):
             self.middleware.log_request(self.path, self.field, self.brought, self.outcome)
-        self.scope, self.entry = _ENDED, {}  # the scope holds this responder: a circle would wait for the collector
+        self.leave()
+
+    def leave(self) -> None:
+        """Leave the scope to those outside as it was, but for a session where there was none.
+
+        Neither holds the other from then on: the server's send often holds the scope, and circles would wait for the
+        garbage collector.
+        """
+        self.scope.pop(KEY, None)
+        self.scope.update({key: self.entry[key] for key in (KEY, "session") if key in self.entry})
+        self.ended = True
+        self.scope = self.entry = {"session": self.session}
 
     def report_late_changes(self, unsent: str) -> None:
         """Warn of what was changed after the session had been saved, or with no response to save it in."""
