@@ -69,7 +69,7 @@ def with_pair(field: bytes, name: bytes, value: bytes | None) -> bytes:
 
 
 def _hole(part: bytes) -> bytes:
-    """Return what is to stand for a part: quotes where it had some, as a stray one before it would find another pair."""
+    """Return what is to stand for a part: quotes where it had some, lest one before it meets one behind it."""
     return b'"";' if _QUOTE in part else b""
 
 

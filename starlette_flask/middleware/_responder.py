@@ -134,7 +134,18 @@ class Responder:
                     raise
                 message = self.give_up(message)  # this is the page that answers the error
             self.started = message["type"]
+            if "session" in self.entry:
+                return self.send_out(message)
         return self.server_send(message)
+
+    async def send_out(self, message: Message) -> None:
+        """Send a message past another session middleware further out, which now saves what stands in the scope."""
+        scope, ours = self.scope, self.scope.get("session")
+        scope["session"] = self.entry["session"]
+        try:
+            await self.server_send(message)
+        finally:
+            scope["session"] = ours
 
     def save(self, message: Message) -> Message:
         """Return the message with what the session adds to its headers.
