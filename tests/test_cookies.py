@@ -527,7 +527,8 @@ class TestOddInput:
 
 #: Pieces of which fields are made that look like cookies, and some that do not.
 odd_pieces = (
-    b"session", b"session=1", b'session="1"', b'session="\\";"', b" session = 2 ", b"a=b", b'a="', b'b"', b'"', b"a=x y",
+    b"session", b"session=1", b'session="1"', b'session="\\";"',
+    b" session = 2 ", b"a=b", b'a="', b'b"', b'"', b"a=x y",
     b"; ", b";", b" ", b"\\", b"=", b"\xe4=\xff",
 )  # fmt: skip
 odd_fields = st.lists(st.sampled_from(odd_pieces), max_size=8).map(b"".join) | st.binary(max_size=20)
