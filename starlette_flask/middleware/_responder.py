@@ -87,12 +87,16 @@ class Responder:
         """Return whether ``other``, further in, is to share this session: a middleware with equal settings."""
         return not self.ended and self.middleware.identity == other.identity
 
-    async def share(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def share(self, inner: SessionMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the application of an equal middleware, with what was changed before in its Cookie field."""
         is_copy = all(scope is not known for known in (self.scope, *self.copies))
         if is_copy:
             self.copies = (*self.copies, scope)
-        scope["session"] = self.scope["session"] = self.session
+        app: ASGIApp = inner.app
+        if self.is_anothers(scope):
+            app = inner.serve  # for the other one, between the two, is to find its own there when the response passes
+        else:
+            scope["session"] = self.scope["session"] = self.session
         headers = scope.get("headers", [])
         try:
             self.hand_on(scope, headers)
@@ -318,6 +322,8 @@ class Responder:
 
     def is_anothers(self, scope: Scope) -> bool:
         """Return whether another middleware's session stands there: of this package, or somebody else's."""
+        if scope.get("session") is self.session:
+            return False
         return scope.get(KEY, self) is not self or is_another_middlewares(scope, self.entry)
 
     def adopt(self, current: Any) -> None:

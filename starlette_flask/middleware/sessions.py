@@ -14,7 +14,7 @@ from warnings import warn
 
 from itsdangerous import BadData, BadPayload
 
-from ..asgi import ASGIApp
+from ..asgi import ASGIApp, Receive, Scope, Send
 from ..codec import SessionCodec, is_current
 from ..contents import ABSENT, Content, Stored, nothing, stored
 from ..cookies import CookieWriter, count_pairs, is_cookie_value, read_value, with_pair
@@ -165,8 +165,12 @@ class SessionMiddleware:
         if outer is not None:
             outer.adopt_replacement()
             if outer.serves(self):
-                await outer.share(self.app, scope, receive, send)
+                await outer.share(self, scope, receive, send)
                 return
+        await self.serve(scope, receive, send)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request with a session of its own."""
         responder = Responder(self, scope, send)
         unsent = ""  # a cancellation is nobody's mistake
         try:

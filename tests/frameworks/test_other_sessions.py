@@ -120,7 +120,7 @@ PEERS: dict[str, Callable[[], ASGIApp]] = {
 }
 
 
-def around(app: ASGIApp, *, mounted: bool, touch: bool) -> TestClient:
+def visitor(app: ASGIApp, *, mounted: bool, touch: bool) -> TestClient:
     """A client with a session of ours, for `app` inside this middleware, and a layer between that may change ours."""
 
     async def between(scope: Any, receive: Any, send: Any) -> None:
@@ -143,14 +143,14 @@ class TestFurtherIn:
     @pytest.mark.parametrize("action", ACTIONS)
     def test_leaves_ours_alone(self, peer: str, action: str, mounted: bool) -> None:
         for touch, saved in ((False, None), (True, {**OURS, "visits": 1})):
-            client = around(PEERS[peer](), mounted=mounted, touch=touch)
+            client = visitor(PEERS[peer](), mounted=mounted, touch=touch)
             assert client.get("write").status_code == 200
             fields = client.get(action).headers.get_list("set-cookie")
             ours = [field.partition(";")[0].partition("=")[2] for field in fields if field.startswith("session=")]
             assert [opened(value, key=KEY) for value in ours] == ([] if saved is None else [saved])
 
     def test_keeps_its_own(self, peer: str, mounted: bool) -> None:
-        client = around(PEERS[peer](), mounted=mounted, touch=False)
+        client = visitor(PEERS[peer](), mounted=mounted, touch=False)
         assert [client.get(action).text for action in ("read", "write", "read")] == ["{}", repr(CARD), repr(CARD)]
         assert client.get("clear").text == "{}"
         if peer != "asgi-sessions":  # which takes a session that was cleared for one that did not change
@@ -189,13 +189,33 @@ class TestFurtherOut:
         assert opened(client.cookies["session"], key=KEY) == CARD
         assert json.loads(asyncio.run(store.get(client.cookies["theirs"])) or b"") == {"theirs": 1}
 
+    def test_between_two_equal_ones_of_ours(self) -> None:
+        """As where a Flask application is mounted with one. It reads what was changed before either of them."""
+        inside = SessionMiddleware(endpoint(dict), KEY)
+        theirs = starlette.middleware.sessions.SessionMiddleware(Between(inside), "k", "theirs")
 
-@pytest.mark.parametrize("outside", [False, True], ids=["one of ours", "another of ours outside"])
-def test_in_a_litestar_application_with_a_session_of_its_own_further_in(outside: bool) -> None:
+        async def outside(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"]["visits"] = 1
+            await theirs(scope, receive, send)
+
+        client = TestClient(SessionMiddleware(outside, KEY), base_url="http://test.local")
+        assert client.get("/write").text == repr({"visits": 1, **CARD})
+        assert opened(client.cookies["session"], key=KEY) == {"visits": 1, **CARD}
+        assert json.loads(b64decode(client.cookies["theirs"].partition(".")[0])) == {"theirs": 1}
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda app: app,
+        lambda app: SessionMiddleware(app, "another key", "outer"),
+        lambda app: SessionMiddleware(app, KEY),
+    ],
+    ids=["alone", "another of ours outside", "an equal one outside"],
+)
+def test_in_a_litestar_application_with_a_session_of_its_own_further_in(around: Callable[[ASGIApp], Any]) -> None:
     app = litestar(OUR_LAYER, ServerSideSessionConfig(key="theirs").middleware, store=MemoryStore())
-    client = TestClient(
-        SessionMiddleware(app, "another key", "outer") if outside else app, base_url="http://test.local"
-    )
+    client = TestClient(around(app), base_url="http://test.local")
     client.get("/write")
     assert client.get("/read").text == repr(CARD)
     assert list(client.cookies) == ["theirs"]
