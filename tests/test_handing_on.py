@@ -13,8 +13,10 @@ from typing import Any
 import flask
 import pytest
 from a2wsgi import WSGIMiddleware
+from asgiref.wsgi import WsgiToAsgi
 from fastapi import FastAPI, Request
 from flask_login import LoginManager, UserMixin, current_user, logout_user
+from hypercorn.middleware import AsyncioWSGIMiddleware
 from werkzeug.sansio.http import parse_cookie
 
 from starlette_flask import SessionMiddleware
@@ -219,6 +221,23 @@ class TestHeaders:
         assert (reply.start["status"], reply.set_cookies) == (500, [])
         (text,) = caplog.messages
         assert text.endswith("because they cannot be stored; changed keys: 'x'")
+
+
+@pytest.mark.parametrize("adapter", [WSGIMiddleware, WsgiToAsgi, AsyncioWSGIMiddleware])
+def test_several_cookie_fields_are_one_for_a_flask_app_behind_an_adapter(adapter: Any) -> None:
+    """HTTP/2 splits them, and adapters join them with a comma."""
+    seen: list[Any] = []
+    app = flask_app(lambda: seen.append((flask.request.cookies["a"], dict(flask.session))))
+    middleware = SessionMiddleware.from_flask(adapter(app), app)
+    fields = [
+        (b"cookie", b"a=1"),
+        (b"x", b"y"),
+        (b"cookie", f"session={signed(BEFORE)}".encode()),
+        (b"cookie", b"b=2"),
+    ]
+    reply = call(middleware, headers=fields, **WSGI_SCOPE)
+    assert reply.start["status"] == 200
+    assert seen == [("1", BEFORE)]
 
 
 def copying(app: ASGIApp, by: Callable[[Any], Any] = dict) -> ASGIApp:
