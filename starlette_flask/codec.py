@@ -109,10 +109,11 @@ def reveal_secrets(secret_key: object, secret_key_fallbacks: Iterable[object] | 
 
 def retired_keys(keys: Iterable[object] | None, setting: str = "secret_key_fallbacks") -> tuple[object, ...]:
     """Return retired keys as a tuple. Raises ``TypeError`` for a single key in their place, or a mapping."""
-    given: object = () if keys is None else keys
+    given: Any = () if keys is None else keys
+    kind = _kind(given)
     # A text would be taken apart into keys of one character, and a mapping's keys are names that anybody can guess.
     if isinstance(given, (str, bytes, bytearray, Mapping)) or not isinstance(given, Iterable):
-        raise TypeError(f"{setting} must be a list of keys, oldest first, not {_kind(cast('object', given))}")
+        raise TypeError(f"{setting} must be a list of keys, oldest first, not {kind}")
     return tuple(cast("Iterable[object]", given))
 
 

@@ -137,9 +137,9 @@ def _application(flask_app: Any) -> Any:
     return flask_app
 
 
-def _where(interface: Any) -> str:
+def _where(interface: object) -> str:
     """Say where an interface of another kind than the framework's keeps sessions."""
-    kind: type = type(interface)
+    kind = type(interface)
     if kind.__module__.partition(".")[0] == "flask_session":
         return "on a server (Flask-Session)"
     return f"on a server or in another format ({kind.__module__}.{kind.__qualname__})"
