@@ -32,7 +32,7 @@ from pydantic_core import to_json
 from starlette.datastructures import Secret
 from starlette.middleware import Middleware
 
-from starlette_flask import Session, SessionMiddleware
+from starlette_flask import Session, SessionCodec, SessionMiddleware
 from starlette_flask.tagged_json import TaggedJSONSerializer
 from tests.asgi import KEY, STARTS, Reply, app_that, call, flask_reader, opened, signed
 from tests.builds import orjson_dumps
@@ -1126,3 +1126,39 @@ def test_from_flask_twice_is_one_session(kind: str) -> None:
         await inner(scope, receive, send)
 
     assert call(SessionMiddleware.from_flask(app, other)).saved == {"a": 1, "b": 2}
+
+
+def test_a_copy_is_a_middleware_of_its_own_with_the_same_session() -> None:
+    """As made by Litestar, below its application layer; what was kept of verified values stays behind."""
+    middleware = SessionMiddleware(app_that(write), KEY, max_age=60, accept_starlette_cookies=True)
+    call(middleware, cookie=signed(CONTENT))
+    for copied in (copy.copy(middleware), copy.deepcopy(middleware)):
+        assert call(copied, cookie=signed(CONTENT)).saved == {**CONTENT, "written": True}
+        copied.app = middleware
+        assert call(copied, cookie=signed(CONTENT)).saved == {**CONTENT, "written": True}
+
+
+@pytest.mark.parametrize(("cache_size", "opens"), [(16 << 20, 1), (0, 2)])
+def test_cache_size(cache_size: int, opens: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 0, a value that came before is verified and read as if it had not."""
+    opened_values: list[bytes] = []
+    open_value = SessionCodec.open
+
+    def counted(self: SessionCodec, value: bytes, *arguments: Any) -> Any:
+        opened_values.append(value)
+        return open_value(self, value, *arguments)
+
+    monkeypatch.setattr(SessionCodec, "open", counted)
+    middleware, cookie = SessionMiddleware(app_that(read), KEY, cache_size=cache_size), signed(CONTENT)
+    for _ in range(2):
+        call(middleware, cookie=cookie)
+    assert len(opened_values) == opens
+
+
+def test_header_values_may_be_bytearrays() -> None:
+    """Servers take any bytes-like value of an application, its Vary and its Set-Cookie."""
+    inner = bytearray(f"session={signed({**CONTENT, 'inner': 1})}; Path=/".encode())
+    headers: Any = [(b"set-cookie", inner), (b"vary", bytearray(b"Origin"))]
+    reply = call(SessionMiddleware(app_that(write, headers=headers), KEY), cookie=signed(CONTENT))
+    assert reply.saved == {**CONTENT, "inner": 1, "written": True}
+    assert reply.vary == ["Origin, Cookie"]
