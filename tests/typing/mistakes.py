@@ -31,6 +31,7 @@ SessionMiddleware(app, "a secret", samesite="lax")  # type: ignore[call-arg]  # 
 SessionMiddleware(app, "a secret", https_only="yes")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 SessionMiddleware(app, "a secret", leeway=0.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 SessionMiddleware(app, "a secret", "s", None, "/", "lax", False, None, False, ())  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+SessionMiddleware(app, "a secret", cache_size=1e6)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 SessionMiddleware(None, "a secret")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 Middleware(SessionMiddleware)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 Middleware(SessionMiddleware, secret="a secret")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
