@@ -462,9 +462,15 @@ class TestRefused:
             Pair(interface={method: lambda *args: True})
 
     def test_sessions_that_are_kept_elsewhere(self) -> None:
-        where = r"on a server or in another format \([\w.]+\.ServerSide\)"
-        with pytest.raises(TypeError, match=rf"^flask_app keeps its sessions {where}; only signed"):
-            Pair(app=with_class(ServerSide))
+        class OfExtension(ServerSide):
+            __module__ = "flask_session.redis.redis"
+
+        for interface, where in [
+            (ServerSide, r"on a server or in another format \([\w.]+\.ServerSide\)"),
+            (OfExtension, r"on a server \(Flask-Session\)"),  # the real one: tests/libraries/flask_session_refused.py
+        ]:
+            with pytest.raises(TypeError, match=rf"^flask_app keeps its sessions {where}; only signed"):
+                Pair(app=with_class(interface))
 
     @pytest.mark.parametrize(
         "interface",
