@@ -161,7 +161,7 @@ class SessionCodec(URLSafeTimedSerializer):
         else:
             identity = serializer
         if not (callable(getattr(serializer, "dumps", None)) and callable(getattr(serializer, "loads", None))):
-            raise TypeError(f"serializer must have the methods dumps and loads, and {_kind(serializer)} has not")
+            raise TypeError(f"serializer must be an object with dumps() and loads(), not {_kind(serializer)}")
         super().__init__(
             [want_bytes(key) for key in reveal_secrets(secret_key, secret_key_fallbacks)],
             salt=salt,

@@ -426,8 +426,8 @@ class TestSigners:
         [
             ("salt", 5, "be a str or bytes, not int"),
             ("salt", None, "be a str or bytes, not NoneType"),
-            ("serializer", 5, "have the methods dumps and loads, and int has not"),
-            ("serializer", "json", "have the methods dumps and loads, and str has not"),
+            ("serializer", 5, r"be an object with dumps\(\) and loads\(\), not int"),
+            ("serializer", "json", r"be an object with dumps\(\) and loads\(\), not str"),
         ],
     )
     def test_other_wrong_types_are_refused(self, setting: str, value: Any, must: str) -> None:

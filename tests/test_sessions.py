@@ -222,7 +222,7 @@ class TestRefusedSettings:
     @pytest.mark.parametrize(
         ("setting", "wanted", "wrong"),
         [
-            ("max_age", "a whole number of seconds", ["60", 60.0, True, timedelta(60), []]),
+            ("max_age", "a whole number of seconds or None", ["60", 60.0, True, timedelta(60), []]),
             ("leeway", "a whole number of seconds", ["60", 0.5, True, timedelta(60), None]),
             ("max_cookie_size", "a whole number of bytes", ["4093", 4093.0, False, (), None]),
             ("cache_size", "a whole number of bytes", ["1 MiB", 1e6, True, b"", None]),
@@ -258,6 +258,16 @@ class TestRefusedSettings:
                 return dict(line.split("=") for line in value.splitlines())
 
         assert call(SessionMiddleware(app_that(write), KEY, serializer=Lines())).set_cookies
+
+    def test_a_serializer_that_writes_neither_text_nor_bytes(self) -> None:
+        class Same:
+            def dumps(self, value: Any) -> Any:
+                return value
+
+            loads = dumps
+
+        with pytest.raises(TypeError, match=r"^serializer: dumps\(\) must return a str or bytes, not dict$"):
+            SessionMiddleware(answer, KEY, serializer=Same())
 
     def test_a_separator_that_no_cookie_may_hold_is_said_to_be_that(self) -> None:
         with pytest.raises(ValueError, match=r"^signer_kwargs: 'sep' is not allowed in cookie values$"):

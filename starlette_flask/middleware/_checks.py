@@ -16,18 +16,16 @@ def flag(setting: str, value: object) -> bool:
     return value
 
 
-def whole_number(setting: str, value: object, unit: str) -> int:
-    """Return a number of ``unit`` that may be negative."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{setting} must be a whole number of {unit}, not {shown(value)}")
-    return int(value)
+def age(setting: str, value: object) -> int | None:
+    """Return a number of seconds that may be negative, or ``None``."""
+    return None if value is None else _whole_number(setting, value, "a whole number of seconds or None")
 
 
 def amount(setting: str, value: object, unit: str) -> int:
     """Return a number of ``unit``, 0 or more."""
-    number = whole_number(setting, value, unit)
+    number = _whole_number(setting, value, f"a whole number of {unit}")
     if number < 0:
-        raise ValueError(f"{setting}={number} must be 0 or more {unit}")
+        raise ValueError(f"{setting}={number} must be 0 or more")
     return number
 
 
@@ -53,6 +51,12 @@ def pattern(setting: str, value: Any) -> re.Pattern[str]:
     if compiled is None or not isinstance(compiled.pattern, str):
         raise TypeError(f"{setting} must be a str or a compiled pattern of str, not {shown(value)}")
     return compiled
+
+
+def _whole_number(setting: str, value: object, allowed: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{setting} must be {allowed}, not {shown(value)}")
+    return int(value)
 
 
 def shown(value: object) -> str:

@@ -26,7 +26,7 @@ from ..session import Session
 from ..starlette_format import StarletteFormat
 from ..tagged_json import is_dict
 from ..verified import VerifiedValues
-from ._checks import amount, duration, flag, pattern, whole_number
+from ._checks import age, amount, duration, flag, pattern
 from ._from_flask import FromFlask
 
 logger = logging.getLogger("starlette_flask")
@@ -115,7 +115,10 @@ class SessionMiddleware:
             signer_kwargs=signer_kwargs,
             serializer=serializer,
         )
-        if not is_cookie_value(self._codec.dumps({})):
+        empty = cast("object", self._codec.serialize({}))  # whatever an own serializer gives
+        if not isinstance(empty, bytes):
+            raise TypeError(f"serializer: dumps() must return a str or bytes, not {type(empty).__name__}")
+        if not is_cookie_value(self._codec.sign(self._codec.pack(empty), 0).decode()):
             raise ValueError("signer_kwargs: 'sep' is not allowed in cookie values")
         self._cookie = CookieWriter(
             session_cookie,
@@ -129,7 +132,7 @@ class SessionMiddleware:
         if same_site is not None and same_site.lower() == "none" and not (https_only or partitioned):
             warn("same_site='none' without https_only=True: browsers will reject the cookie", stacklevel=2)
         self._name = self._cookie.name
-        self._max_age = None if max_age is None else whole_number("max_age", max_age, "seconds")
+        self._max_age = age("max_age", max_age)
         self._lifetime = duration("permanent_session_lifetime", permanent_session_lifetime)
         self._opens_for = int(self._lifetime) if self._max_age is None else self._max_age
         self._refresh = flag("refresh_each_request", refresh_each_request)
