@@ -183,7 +183,8 @@ def _signing(interface: Any, flask_app: Any) -> dict[str, Any]:
         raise TypeError(
             f"{type(interface).__name__}.get_signing_serializer uses custom signing; from_flask cannot reproduce it"
         )
-    *fallbacks, secret_key = signing.secret_keys
+    given = [flask_app.secret_key, *(flask_app.config.get("SECRET_KEY_FALLBACKS") or ())]
+    *fallbacks, secret_key = (_as_given(key, given) for key in signing.secret_keys)
     signer = signing.make_signer()  # what is not in signer_kwargs is itsdangerous' default here, not Flask's
     return {
         "secret_key": secret_key,
@@ -196,6 +197,19 @@ def _signing(interface: Any, flask_app: Any) -> dict[str, Any]:
         },
         "serializer": _serializer(signing.serializer, flask_app),
     }
+
+
+def _as_given(key: Any, given: list[Any]) -> Any:
+    """Return a key of itsdangerous, which makes bytes of a text, as the application gave it.
+
+    It makes a difference to ``accept_starlette_cookies``.
+    """
+    if key in given:
+        return key
+    try:
+        return key.decode()
+    except (UnicodeDecodeError, AttributeError):
+        return key
 
 
 def _serializer(serializer: Any, flask_app: Any) -> Any:

@@ -370,6 +370,16 @@ class TestHonoured:
         ):
             flask_settings(flask.current_app)
 
+    @pytest.mark.parametrize("keys", [["new", "old"], [b"new", b"old"], [b"\xff", "old"]], ids=repr)
+    def test_keys_stay_what_they_are(self, keys: list[Any]) -> None:
+        """Text or bytes makes no difference to Flask's format, but one to what Starlette signed with them."""
+        settings = flask_settings(make_flask({"SECRET_KEY": keys[0], "SECRET_KEY_FALLBACKS": keys[1:]}))
+        assert settings["secret_key"] == keys[0]
+        assert settings["secret_key_fallbacks"] == (keys[1:] if FLASK >= (3, 1) else [])
+        own = flask_settings(with_class(signs_with(URLSafeTimedSerializer)))["secret_key"]
+        assert own == make_flask().secret_key
+        assert flask_settings(with_class(with_keys(b"\xff")))["secret_key"] == b"\xff"
+
     def test_a_tag_that_is_registered_later(self) -> None:
         serializer = tagged(Complex)
         pair = Pair(interface={"serializer": serializer})
@@ -436,6 +446,13 @@ def own(method: str) -> type[SecureCookieSessionInterface]:
 def signs_with(make: Callable[..., Any], **kwargs: Any) -> type[SecureCookieSessionInterface]:
     def call(self: Any, app: flask.Flask) -> Any:
         return make(app.secret_key, **kwargs)
+
+    return type("OwnInterface", (SecureCookieSessionInterface,), {"get_signing_serializer": call})
+
+
+def with_keys(*keys: bytes) -> type[SecureCookieSessionInterface]:
+    def call(self: Any, app: flask.Flask) -> Any:
+        return URLSafeTimedSerializer([*keys])
 
     return type("OwnInterface", (SecureCookieSessionInterface,), {"get_signing_serializer": call})
 
@@ -521,7 +538,7 @@ class TestRefused:
     def test_fallbacks_that_a_codec_of_its_own_does_not_ask_for(self) -> None:
         app = with_class(Signing)
         app.config["SECRET_KEY_FALLBACKS"] = "whatever"
-        assert flask_settings(app)["secret_key_fallbacks"] == [b"old"]
+        assert flask_settings(app)["secret_key_fallbacks"] == ["old"]
 
     @pytest.mark.parametrize(
         ("setting", "value", "error"),
