@@ -16,7 +16,7 @@ def flag(setting: str, value: object) -> bool:
     return value
 
 
-def age(setting: str, value: object) -> int | None:
+def seconds(setting: str, value: object) -> int | None:
     """Return a number of seconds that may be negative, or ``None``."""
     return None if value is None else _whole_number(setting, value, "a whole number of seconds or None")
 

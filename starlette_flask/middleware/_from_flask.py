@@ -36,7 +36,7 @@ class BoundFromFlask(Generic[Middleware]):
     __name__ = "from_flask"
 
     def __init__(self, middleware: type[Middleware]) -> None:
-        self._middleware = middleware
+        self.__self__ = middleware  # as a bound method has it
 
     def __call__(self, app: ASGIApp, flask_app: Any, **overrides: Unpack[Settings]) -> Middleware:
         """Wrap ``app`` with the session settings of a Flask or Quart application, read now.
@@ -46,4 +46,4 @@ class BoundFromFlask(Generic[Middleware]):
         A session class of its own is warned about: on this side, the session is a :class:`starlette_flask.Session`.
         See :func:`starlette_flask.middleware.flask_settings.flask_settings` for what is asked of the application.
         """
-        return self._middleware(app, **read_settings(flask_app, overrides))
+        return self.__self__(app, **read_settings(flask_app, overrides))
