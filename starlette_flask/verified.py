@@ -27,6 +27,10 @@ class VerifiedValues:
         self._values: OrderedDict[bytes, Stored] = OrderedDict()
         self._lock = Lock()
 
+    def __reduce__(self) -> tuple[type[VerifiedValues], tuple[int]]:
+        """Let a copy begin empty: it is a middleware's of its own, and neither lock nor entries could be copied."""
+        return VerifiedValues, (self._room,)
+
     def get(self, value: bytes) -> Stored | None:
         """Return what ``value`` holds, if it is kept. Its age is for the caller to check."""
         found = self._values.get(value)
