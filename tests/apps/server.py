@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 ASGIApp = Callable[..., Awaitable[None]]
+Server = Literal["uvicorn", "hypercorn", "granian"]
 Stopped = Callable[[], Awaitable[None]]
 
 
@@ -19,7 +20,7 @@ Stopped = Callable[[], Awaitable[None]]
 def serve(
     app: ASGIApp,
     *,
-    server: Literal["uvicorn", "hypercorn", "granian"] = "uvicorn",
+    server: Server = "uvicorn",
     host: str = "127.0.0.1",
     port: int = 0,
 ) -> Iterator[str]:
