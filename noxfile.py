@@ -89,9 +89,9 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """The demo in a headless Chromium, which has to be installed."""
+    """The demo, cookies and log-outs in a headless Chromium, which has to be installed."""
     install(session, "browser")
-    session.run("pytest", "tests/browser/demo_in_chromium.py", *session.posargs)
+    session.run("pytest", *map(str, sorted(Path("tests/browser").glob("*_in_chromium.py"))), *session.posargs)
 
 
 @nox.session
