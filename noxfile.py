@@ -130,7 +130,7 @@ def versions(session: nox.Session, age: str) -> None:
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """What other session middlewares do where this one loses nothing: the table in the README."""
+    """What other session middlewares do where this one loses nothing: writes the table in tests/peers/README.md."""
     install(session, "benchmarks")
     session.run("python", "-m", "tests.peers", *session.posargs)
 
