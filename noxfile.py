@@ -157,6 +157,29 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def libraries(session: nox.Session) -> None:
+    """Libraries that use or bring a session, each with this one and a real Flask application."""
+    install(session, "libraries")
+    session.run(
+        "pytest",
+        *map(str, sorted(Path("tests/libraries").glob("[a-z]*_*.py"))),
+        "-W",
+        "ignore::ResourceWarning",  # Gradio leaves event loops open
+        "-W",
+        "ignore::pytest.PytestUnraisableExceptionWarning",
+        *session.posargs,
+        env={"GRADIO_ANALYTICS_ENABLED": "False"},
+    )
+
+
+@nox.session
+def migration(session: nox.Session) -> None:
+    """From Flask alone to FastAPI alone and back, behind nginx and in a browser: nobody is logged out."""
+    install(session, "migration")
+    session.run("python", "-m", "tests.migration", *session.posargs)
+
+
+@nox.session
 def mutation(session: nox.Session) -> None:
     """One small change of the package at a time, which a test has to notice; ``-- cookies`` for one module."""
     # Without the package: each changed copy has to be the only one that can be imported.

@@ -83,25 +83,34 @@ class Responder:
 
     # Where an equal middleware stands further in
 
+    def has_ended(self) -> bool:
+        """Return whether the request is over: a scope may be used again, or outlive it."""
+        return self.scope is _ENDED
+
     def serves(self, other: SessionMiddleware) -> bool:
         """Return whether ``other``, further in, is to share this session: a middleware with equal settings."""
-        return self.scope is not _ENDED and self.middleware.identity == other.identity
+        return self.middleware.identity == other.identity
+
+    def hand_over(self) -> None:
+        """Take over what stands in the session's place: a middleware further in puts something else there."""
+        self.adopt_replacement()
+        for scope in (*self.copies, self.scope):
+            if not self.is_anothers(scope):
+                scope["session"] = self.session
 
     async def share(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the application of an equal middleware, with what was changed before in its Cookie field."""
-        is_copy = scope is not self.scope
-        if is_copy:
+        if scope is not self.scope:
             self.copies = (*self.copies, scope)
-        scope["session"] = self.scope["session"] = self.session
+        scope["session"] = self.session
         headers = scope.get("headers", [])
-        self.hand_on(scope, headers)
         try:
+            self.hand_on(scope, headers)
             await app(scope, receive, send)
         finally:
             scope["headers"] = headers
-            if is_copy:
-                self.adopt_replacement()
-                self.copies = tuple(copy for copy in self.copies if copy is not scope)
+        if not self.started:  # others further out may still change the session
+            self.hand_over()
 
     def hand_on(self, scope: Scope, headers: Iterable[Any]) -> None:
         """Put the session as it is now into the Cookie field, for those who read it there: a mounted Flask app."""
@@ -180,11 +189,13 @@ class Responder:
         field = (middleware.render if changed else middleware.renew)(content, serialized)
         headers.append((b"set-cookie", field))
         self.client = Stored(serialized, middleware.deserialize)
-        if changed:
-            self.outcome = "saved" if content else "deleted"
+        if not changed:
+            self.outcome = "saved again, as it is permanent"
+        elif content:
+            self.outcome = "saved"
             middleware.check_path(self.path, self.entry.get("root_path", ""))
         else:
-            self.outcome = "saved again, as it is permanent"
+            self.outcome = "deleted"
 
     def merge(self, headers: list[Any], inner: list[Any], changed: bool) -> bool:
         """Settle with an application inside that set this cookie, too. Return whether ours took its place."""
@@ -239,14 +250,18 @@ class Responder:
         none that anybody need hear of.
         """
         session = self.session
-        if session._dirty or session._exposed or self.scope.get("session") is not session:
+        if session._dirty or session._exposed or self.copies or self.scope.get("session") is not session:
             self.report_late_changes(unsent)
         if not self.started:
             self.outcome = f"not saved, as {unsent or 'the request was cancelled'}"
         session._end(partial(_report_after_end, self.middleware, self.path, self.client))
         if logger.isEnabledFor(logging.DEBUG):
             self.middleware.log_request(self.path, self.field, self.brought, self.outcome)
-        self.scope, self.entry = _ENDED, {}  # the scope holds this responder: a circle would wait for the collector
+        outer: Responder | None = self.entry.get(KEY)
+        if outer is not None and not outer.has_ended():  # whoever stands between the two finds the outer one's again
+            self.scope[KEY], self.scope["session"] = outer, outer.session
+        self.copies, self.entry = (), {}
+        self.scope = _ENDED  # the scope holds this responder: a circle would wait for the collector
 
     def report_late_changes(self, unsent: str) -> None:
         """Warn of what was changed after the session had been saved, or with no response to save it in."""

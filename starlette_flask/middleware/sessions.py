@@ -162,8 +162,8 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
             return
         outer: Responder | None = scope.get(KEY)
-        if outer is not None:
-            outer.adopt_replacement()
+        if outer is not None and not outer.has_ended():
+            outer.hand_over()
             if outer.serves(self):
                 await outer.share(self.app, scope, receive, send)
                 return
