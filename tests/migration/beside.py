@@ -1,0 +1,13 @@
+"""FastAPI beside Flask, in a process of its own, which does not import Flask."""
+
+from fastapi import Depends, FastAPI
+
+from starlette_flask import SessionMiddleware
+
+from .fastapi_shop import account
+from .keys import FALLBACKS, SECRET_KEY
+from .users import current_customer
+
+api = FastAPI(openapi_url=None, dependencies=[Depends(current_customer)])
+api.include_router(account)
+app = SessionMiddleware(api, SECRET_KEY, secret_key_fallbacks=FALLBACKS, same_site="lax", https_only=True)

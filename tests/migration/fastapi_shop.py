@@ -1,0 +1,103 @@
+"""The new application: three routers, which move one after another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Request, WebSocket
+from fastapi.responses import RedirectResponse
+from fastapi.templating import Jinja2Templates
+
+from starlette_flask.extensions.flashing import flash, get_flashed_messages
+from starlette_flask.extensions.flask_login import is_fresh
+from starlette_flask.extensions.flask_wtf import generate_csrf
+
+from .catalog import CUSTOMERS, add_to_basket
+from .keys import CSRF_KEY
+from .users import checked_form, current_customer, log_in, log_out, required_customer
+
+account, login, shop = APIRouter(), APIRouter(), APIRouter()
+templates = Jinja2Templates(Path(__file__).parent / "templates")
+Customer = Annotated[str | None, Depends(current_customer)]
+checked = [Depends(checked_form)]
+
+
+def page(request: Request, title: str, customer: str | None) -> Any:
+    context = {
+        "side": "FastAPI",
+        "title": title,
+        "user": CUSTOMERS[customer] if customer else None,
+        "session": request.session,
+        "messages": get_flashed_messages(request.session),
+        "csrf_token": lambda: generate_csrf(request.session, CSRF_KEY),
+    }
+    return templates.TemplateResponse(request, "page.html", context)
+
+
+@account.get("/account")
+def show_account(request: Request, customer: Annotated[str, Depends(required_customer)]) -> Any:
+    return page(request, "account", customer)
+
+
+@account.post("/account", dependencies=[*checked, Depends(required_customer)])
+def save_account(request: Request, name: Annotated[str, Form()]) -> Any:
+    request.session["name"] = name
+    flash(request.session, "saved by FastAPI")
+    return RedirectResponse("/account", 302)
+
+
+@account.post("/account/crash", dependencies=checked)
+def crash(request: Request) -> None:
+    request.session["name"] = "before the crash"
+    raise RuntimeError("a page that crashes")
+
+
+@account.websocket("/account/live")
+async def live(websocket: WebSocket) -> None:
+    await websocket.accept()
+    async for _ in websocket.iter_text():
+        await websocket.send_text(websocket.session["name"])
+
+
+@login.get("/login")
+def show_login(request: Request, customer: Customer) -> Any:
+    return page(request, "login", customer)
+
+
+@login.post("/login", dependencies=checked)
+def log_customer_in(
+    request: Request, user: Annotated[str, Form()], remember: Annotated[str | None, Form()] = None
+) -> Any:
+    if user not in CUSTOMERS:
+        return RedirectResponse("/login", 302)
+    response = RedirectResponse("/", 302)
+    log_in(request, response, user, remember is not None)
+    flash(request.session, f"FastAPI greets {CUSTOMERS[user]}")
+    return response
+
+
+@login.post("/logout", dependencies=checked)
+def log_customer_out(request: Request) -> Any:
+    response = RedirectResponse("/", 302)
+    log_out(request, response)
+    flash(request.session, "logged out by FastAPI")
+    return response
+
+
+@shop.get("/")
+def show_shop(request: Request, customer: Customer) -> Any:
+    return page(request, "shop", customer)
+
+
+@shop.post("/basket", dependencies=checked)
+def add(request: Request, item: Annotated[str, Form()]) -> Any:
+    add_to_basket(request.session, item, "FastAPI")
+    return RedirectResponse("/", 302)
+
+
+@shop.get("/password")
+def password(request: Request, customer: Customer) -> Any:
+    if not is_fresh(request.session):
+        raise HTTPException(401)
+    return page(request, "password", customer)

@@ -1,0 +1,15 @@
+"""Flask mounted in FastAPI, at the root, so that every address stays."""
+
+from a2wsgi import WSGIMiddleware
+from fastapi import Depends, FastAPI
+
+from starlette_flask import SessionMiddleware
+
+from .fastapi_shop import account
+from .flask_shop import app as flask_app
+from .users import current_customer
+
+api = FastAPI(openapi_url=None, dependencies=[Depends(current_customer)])
+api.include_router(account)
+api.mount("/", WSGIMiddleware(flask_app))
+app = SessionMiddleware.from_flask(api, flask_app)
