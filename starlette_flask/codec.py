@@ -74,6 +74,17 @@ def reveal_secret(key: object, setting: str = "secret_key") -> str | bytes:
     return secret
 
 
+def reveal_secrets(secret_key: object, secret_key_fallbacks: Iterable[object] | None) -> list[str | bytes]:
+    """Return all keys in itsdangerous' order: retired ones as given, oldest first, and last the one that signs.
+
+    Raises as :func:`reveal_secret`, and ``TypeError`` for a single key in place of the retired ones.
+    """
+    if isinstance(secret_key_fallbacks, (str, bytes)):  # would be taken apart into keys of one character
+        raise TypeError("secret_key_fallbacks must be a list of keys, not a single one")
+    retired = [reveal_secret(key, "each of secret_key_fallbacks") for key in secret_key_fallbacks or ()]
+    return [*retired, reveal_secret(secret_key)]
+
+
 def _has_own_str(kind: type) -> bool:
     """Say whether a class, not a built-in one, has a ``__str__`` of its own: what ``object`` has shows no secret."""
     return any("__str__" in vars(base) for base in kind.__mro__ if base.__module__ not in ("builtins", "enum"))
@@ -105,12 +116,8 @@ class SessionCodec(URLSafeTimedSerializer):
         signer_kwargs: Mapping[str, Any] | None = None,
         serializer: Any = None,
     ) -> None:
-        if isinstance(secret_key_fallbacks, (str, bytes)):  # would be taken apart into keys of one character
-            raise TypeError("secret_key_fallbacks must be a list of keys, not a single one")
-        keys = [reveal_secret(key, "each of secret_key_fallbacks") for key in secret_key_fallbacks or ()]
-        keys.append(reveal_secret(secret_key))  # itsdangerous wants the current key last
         super().__init__(
-            [want_bytes(key) for key in keys],
+            [want_bytes(key) for key in reveal_secrets(secret_key, secret_key_fallbacks)],
             salt=salt,
             serializer=TaggedJSONSerializer() if serializer is None else serializer,
             signer_kwargs={"key_derivation": "hmac", "digest_method": sha1, **(signer_kwargs or {})},

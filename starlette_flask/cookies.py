@@ -108,6 +108,7 @@ def unescape(quoted: bytes) -> bytes:
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z|~]+")
 _COOKIE_OCTETS = re.compile(r"[!#$%&'()*+\-./0-9:<=>?@A-Z\[\]^_`a-z{|}~]*")
+_NOT_IN_QUOTES = re.compile(rb"[\x00-\x1f\",;\\\x7f-\xff]")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f;]")
 _SAME_SITE = ("Strict", "Lax", "None")
@@ -166,7 +167,8 @@ class CookieWriter:
     The bytes are those of ``werkzeug.http.dump_cookie``: the order Domain, Expires, Max-Age, Secure, HttpOnly,
     Path, SameSite, Partitioned, their spelling, a percent-encoded path, a domain in IDNA without leading dot.
 
-    Raises ``TypeError`` or ``ValueError`` for a setting that no browser would take, naming it.
+    Raises ``TypeError`` or ``ValueError`` for a setting that no browser would take, naming it; ``name_setting`` is
+    what the user calls ``name``.
     """
 
     def __init__(
@@ -179,9 +181,10 @@ class CookieWriter:
         httponly: bool = True,
         same_site: str | None = None,
         partitioned: bool = False,
+        name_setting: str = "session_cookie",
     ) -> None:
         for setting, text, optional in (
-            ("session_cookie", name, False),
+            (name_setting, name, False),
             ("path", path, True),
             ("domain", domain, True),
             ("same_site", same_site, True),
@@ -189,7 +192,7 @@ class CookieWriter:
             if not (isinstance(text, str) or (optional and text is None)):
                 raise TypeError(f"{setting} must be a str{' or None' if optional else ''}, not {type(text).__name__}")
         if not _TOKEN.fullmatch(name):
-            raise ValueError(f"session_cookie={name!r} is no cookie name: letters, digits and !#$%&'*+-.^_`|~ are")
+            raise ValueError(f"{name_setting}={name!r} is no cookie name: letters, digits and !#$%&'*+-.^_`|~ are")
         if path is not None:
             if not path.startswith("/") or _CONTROLS.search(path):
                 raise ValueError(f"path={path!r} must start with '/' and hold no ';' and no control character")
@@ -201,7 +204,9 @@ class CookieWriter:
                 raise ValueError(f"same_site={same_site!r} must be 'strict', 'lax', 'none' or None")
             same_site = same_site.title()
         secure = bool(secure or partitioned)  # as Werkzeug: browsers ignore Partitioned without Secure
-        _check_prefix(name, secure=secure, httponly=bool(httponly), host_only=path == "/" and domain is None)
+        host_only = path == "/" and domain is None
+        if missing := _missing_for_prefix(name, secure=secure, httponly=bool(httponly), host_only=host_only):
+            raise ValueError(f"{name_setting}={name!r} is refused by browsers without {' and '.join(missing)}")
 
         self.name = name.encode()
         self._host, self._path, self._partitioned = (domain or "").lower(), path, bool(partitioned)
@@ -248,6 +253,18 @@ def is_cookie_value(value: str) -> bool:
     return _COOKIE_OCTETS.fullmatch(value) is not None
 
 
+def quote_value(value: str) -> bytes:
+    r"""Return any text as it stands in a Set-Cookie field; :func:`read_cookie` undoes it.
+
+    What cannot stand there bare is put in quotes, with ``\ooo`` for a byte (``werkzeug.http.dump_cookie``).
+    """
+    if is_cookie_value(value):
+        return value.encode()
+    return b'"%b"' % _NOT_IN_QUOTES.sub(
+        lambda m: b"\\" + m[0] if m[0] in b'"\\' else b"\\%03o" % m[0][0], value.encode()
+    )
+
+
 def _host(domain: str) -> str:
     """Return a Domain attribute as Werkzeug writes it: without port and leading dot, in IDNA."""
     name, colon, port = domain.partition(":")
@@ -260,16 +277,15 @@ def _host(domain: str) -> str:
     return host
 
 
-def _check_prefix(name: str, *, secure: bool, httponly: bool, host_only: bool) -> None:
-    """Refuse a name whose prefix makes browsers reject the cookie (RFC 6265bis 4.1.3)."""
+def _missing_for_prefix(name: str, *, secure: bool, httponly: bool, host_only: bool) -> list[str]:
+    """Return the settings without which browsers reject a cookie with this name's prefix (RFC 6265bis 4.1.3)."""
     prefix = re.match(r"__(Host-Http|Host|Http|Secure)-", name, re.IGNORECASE)
     if prefix is None:
-        return
+        return []
     kind = prefix[1].lower()
     missing = [] if secure else ["https_only=True"]
     if "http" in kind and not httponly:
         missing.append("httponly=True")
     if "host" in kind and not host_only:
         missing.append("path='/' and domain=None")
-    if missing:
-        raise ValueError(f"session_cookie={name!r} is refused by browsers without {' and '.join(missing)}")
+    return missing

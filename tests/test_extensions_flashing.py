@@ -64,7 +64,7 @@ class TestFlash:
         assert browser.get("/show").json == [["message", "hello"], ["warning", "careful"]]
         assert browser.get("/show").json == []
 
-    def test_it_joins_what_flask_flashed_before(self, browser: FlaskClient) -> None:
+    def test_it_merges_with_what_flask_flashed_before(self, browser: FlaskClient) -> None:
         browser.get("/flash")
         with browser.session_transaction() as session:
             flash(session, "last")

@@ -5,41 +5,46 @@ Flask keeps them in the session as ``_flashes``, a list of ``(category, message)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
-from typing import Any, Literal, overload
+from collections.abc import Iterable
+from typing import Literal, overload
+
+from ._has_session import HasSession, session_of
 
 __all__ = ["flash", "get_flashed_messages"]
 
 
-def flash(session: MutableMapping[str, Any], message: str, category: str = "message") -> None:
+def flash(session: HasSession, message: str, category: str = "message") -> None:
     """Leave a message for the page that is shown next, by either application; as ``flask.flash``.
 
     A ``Markup`` message comes out as ``Markup``. All messages travel in the session cookie: keep them short.
+
+    :raises RuntimeError: there is no session in the scope.
     """
+    session = session_of(session)
     # A new list, put back: also a session that only notices assignments at its top level saves it.
     session["_flashes"] = [*session.get("_flashes", ()), (category, message)]
 
 
 @overload
 def get_flashed_messages(
-    session: MutableMapping[str, Any],
+    session: HasSession,
     with_categories: Literal[False] = False,
     category_filter: Iterable[str] = (),
 ) -> list[str]: ...
 @overload
 def get_flashed_messages(
-    session: MutableMapping[str, Any],
+    session: HasSession,
     with_categories: Literal[True],
     category_filter: Iterable[str] = (),
 ) -> list[tuple[str, str]]: ...
 @overload
 def get_flashed_messages(
-    session: MutableMapping[str, Any],
+    session: HasSession,
     with_categories: bool = False,
     category_filter: Iterable[str] = (),
 ) -> list[str] | list[tuple[str, str]]: ...
 def get_flashed_messages(
-    session: MutableMapping[str, Any],
+    session: HasSession,
     with_categories: bool = False,
     category_filter: Iterable[str] = (),
 ) -> list[str] | list[tuple[str, str]]:
@@ -53,7 +58,9 @@ def get_flashed_messages(
 
     :param with_categories: return ``(category, message)`` pairs instead of messages.
     :param category_filter: return only these categories; empty for all. A ``str`` is one category.
+    :raises RuntimeError: there is no session in the scope.
     """
+    session = session_of(session)
     if isinstance(category_filter, str):
         category_filter = [category_filter] if category_filter else []
     wanted = list(category_filter)

@@ -1,33 +1,41 @@
-"""Log in and out of Flask-Login's session from an ASGI application, and read and write its remember cookie.
+"""Flask-Login's session and remember cookie, from an ASGI application: log in and out, and find the user.
 
 Facts, from Flask-Login 0.6:
 
-* The session holds ``_user_id`` (text), ``_fresh`` (bool) and ``_id``, an identifier of the client that
-  session protection compares on each request.
-* ``_remember`` is a note to the next Flask response: ``"set"`` makes it send the remember cookie (for
-  ``_remember_seconds``, or the time in its settings), ``"clear"`` makes it delete that cookie. Flask-Login
-  takes the note out again on every response. An ASGI response does not, so a note written here waits for the
-  next visit to Flask.
-* The remember cookie is ``<user id>|<HMAC-SHA512 of the user id, in hex>`` under the bare secret key. Nothing
-  in it ages: a copy of it logs in until the key is changed.
+* The session holds ``_user_id`` (text), ``_fresh`` (bool) and ``_id``, an identifier of the client that session
+  protection compares on each request.
+* ``_remember`` is a note to the response: ``"set"`` makes it send the remember cookie (for ``_remember_seconds``, or
+  the time in its settings), ``"clear"`` makes it delete that cookie. Flask-Login takes the note out again on every
+  response. An ASGI application does so where it calls :func:`remember_cookie`; else the note waits for the next visit
+  to Flask, which then sets or deletes the cookie, whatever was done about it by hand since.
+* The remember cookie is ``<user id>|<HMAC-SHA512 of the user id, in hex>`` under the bare secret key. Nothing in it
+  ages: a copy of it logs in until the key is changed.
+* Whom that cookie logs in, Flask-Login gives no ``_id``. Under strong protection, in a session that is not permanent,
+  it therefore logs them out again on their second page. Here they get one: see :func:`load_user_id`.
 """
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from datetime import timedelta
 from hashlib import sha512
+from time import time
 from typing import Any, Literal
 from uuid import UUID
+
+from ..cookies import CookieWriter, quote_value
+from . import _remember_token
+from ._has_session import HasSession, cookie_of, header_of, scope_of, session_of
 
 __all__ = [
     "decode_remember_cookie",
     "encode_remember_cookie",
     "is_fresh",
+    "load_user_id",
     "login_user",
     "logout_user",
     "protect_session",
+    "remember_cookie",
     "session_identifier",
     "user_id",
 ]
@@ -36,27 +44,81 @@ __all__ = [
 _PROTECTED_KEYS = ("_user_id", "_fresh", "_id", "_remember", "_remember_seconds", "next")
 
 
-def user_id(session: Mapping[str, Any]) -> str | None:
+def load_user_id(
+    scope: HasSession,
+    secret_key: object,
+    *,
+    secret_key_fallbacks: Iterable[object] | None = (),
+    protection: Literal["basic", "strong"] | None = "basic",
+    remember_cookie: str = "remember_token",
+) -> str | None:
+    """The id of this request's user, as text, or ``None``: what Flask-Login does before a view.
+
+    Call it once for each request, before anything else is written to the session: first session protection, then the
+    session's user, then the remember cookie, whose user it logs in, not fresh. It does what
+    ``flask_login.LoginManager._load_user`` does, except that
+
+    * whom the remember cookie logs in gets the ``_id`` that strong protection asks for on the next page; whom
+      Flask-Login logged in without one gets it here, if the request still has their cookie;
+    * a session without a user is not protected. Flask-Login takes what stands in one for a stolen session, and
+      strong protection has the remember cookie deleted before it is looked at;
+    * a cookie under a retired key logs in, too, and leaves the note to sign it with the current one.
+
+    Whether the user exists is for the application to look up; where not, call :func:`logout_user`.
+
+    :param scope: the ASGI scope, or a request or WebSocket object.
+    :param secret_key: the Flask application's ``SECRET_KEY``.
+    :param secret_key_fallbacks: retired keys, oldest first, under which a remember cookie still logs in.
+    :param protection: the Flask application's ``SESSION_PROTECTION``, or ``login_manager.session_protection``.
+    :param remember_cookie: ``REMEMBER_COOKIE_NAME`` of the Flask application.
+    :raises RuntimeError: there is no session in the scope.
+    :raises TypeError: ``scope`` is a session.
+    :raises TypeError, ValueError: a key is none, as for :func:`encode_remember_cookie`; another ``protection``.
+    """
+    session = session_of(scope)
+    *retired, current = _remember_token.keys(secret_key, secret_key_fallbacks)
+    cookie = cookie_of(scope, remember_cookie)
+    known = user_id(session)
+    unidentified = protection == "strong" and "_id" not in session
+    if cookie is not None and session.get("_remember") != "clear" and (known is None or unidentified):
+        remembered = _remember_token.unsign(cookie, [current, *retired])
+        if remembered is not None and known in (None, remembered):
+            session["_user_id"] = remembered
+            session["_fresh"] = False
+            session["_id"] = session_identifier(scope)
+            if _remember_token.unsign(cookie, [current]) is None:
+                session["_remember"] = "set"
+            return remembered
+    if protection is not None:
+        protect_session(scope, protection)
+    return user_id(session)
+
+
+def user_id(session: HasSession) -> str | None:
     """The id of the user who is logged in, as text, or ``None``.
 
-    It is what the session says. Flask-Login also compares the client with the one that logged in; call
-    :func:`protect_session` first for that. Whether the user still exists is for the application to look up.
+    It is what the session says. Whether the client is the one that logged in, and whether a stranger has a remember
+    cookie, is for :func:`load_user_id` to find out, earlier in the same request.
+
+    :raises RuntimeError: there is no session in the scope.
     """
-    value = session.get("_user_id")
+    value = session_of(session).get("_user_id")
     return _id_text(value) if _is_id(value) else None
 
 
-def is_fresh(session: Mapping[str, Any]) -> bool:
+def is_fresh(session: HasSession) -> bool:
     """Whether someone is logged in and gave their credentials in this session (not by the remember cookie).
 
-    Unlike ``flask_login.login_fresh``, it is false without a user. As for :func:`user_id`, call
-    :func:`protect_session` first.
+    Unlike ``flask_login.login_fresh``, it is false without a user. It, too, is for after :func:`load_user_id`.
+
+    :raises RuntimeError: there is no session in the scope.
     """
+    session = session_of(session)
     return user_id(session) is not None and bool(session.get("_fresh"))
 
 
 def login_user(
-    scope: Mapping[str, Any],
+    scope: HasSession,
     user_id: str | int | UUID,
     *,
     fresh: bool = True,
@@ -69,18 +131,19 @@ def login_user(
     own cookie in this browser (from a sibling host, say) put there, such as a CSRF token that they know.
     Where that is possible, call ``session.clear()`` first.
 
-    :param scope: the ASGI scope, or a Starlette or FastAPI request; ``session``, ``headers`` and ``client``
-        are read.
+    :param scope: the ASGI scope, or a request or WebSocket object: what ``_id`` identifies is the client.
     :param user_id: what the Flask side's ``get_id()`` returns; a number or UUID is stored as text.
     :param fresh: false for a login without credentials, such as by the remember cookie.
-    :param remember: let the next Flask response to this browser send the remember cookie.
+    :param remember: leave the note to send the remember cookie: call :func:`remember_cookie` for this response, or the
+        next Flask response to this browser sends it.
     :param duration: how long that cookie lives; by default ``REMEMBER_COOKIE_DURATION`` of the Flask
         application.
     :raises RuntimeError: there is no session in the scope.
-    :raises TypeError: the id is of another type; above all ``None``.
+    :raises TypeError: ``scope`` is a session; the id is of another type, above all ``None``.
     """
-    session = _session(scope)
+    session = session_of(scope)
     new_id = _id_text(user_id)
+    identifier = session_identifier(scope)
     if remember:
         if duration is None:
             # Flask-Login would use what an earlier login left here.
@@ -92,47 +155,117 @@ def login_user(
         _forget_pending(session)
     session["_user_id"] = new_id
     session["_fresh"] = fresh
-    session["_id"] = session_identifier(scope)
+    session["_id"] = identifier
 
 
-def logout_user(scope: Mapping[str, Any], *, remember_cookie: str | None = "remember_token") -> None:
+def logout_user(scope: HasSession, *, remember_cookie: str | None = "remember_token") -> None:
     """Log the user out, as ``flask_login.logout_user`` does; everything else in the session stays.
 
-    When the request carries the remember cookie, the next Flask response deletes it. Until then only the
-    session says so, and a browser that is closed forgets the session: delete the cookie on your own response
-    too, with ``response.delete_cookie("remember_token")`` and the path and domain that Flask gives it.
+    When the request carries the remember cookie, it leaves the note to delete it: call :func:`remember_cookie` for
+    this response. Else the next Flask response deletes the cookie; until then only the session says so, and a browser
+    that is closed forgets the session.
 
     A signed cookie can't be revoked: a copy of the old session cookie stays valid for its lifetime.
 
-    :param scope: as for :func:`login_user`.
+    :param scope: the ASGI scope, or a request or WebSocket object; a session, too, if ``remember_cookie`` is ``None``.
     :param remember_cookie: ``REMEMBER_COOKIE_NAME`` of the Flask application; ``None`` to have the cookie
         deleted without looking, for one whose path or domain keeps it from this application's requests.
     :raises RuntimeError: there is no session in the scope.
+    :raises TypeError: ``scope`` is a session, and the cookie is to be looked for.
     """
-    session = _session(scope)
+    session = session_of(scope)
+    has_cookie = remember_cookie is None or cookie_of(scope, remember_cookie) is not None
     for key in ("_user_id", "_fresh", "_id"):
         session.pop(key, None)
-    if remember_cookie is None or _has_cookie(scope, remember_cookie):
+    if has_cookie:
         session["_remember"] = "clear"
         session.pop("_remember_seconds", None)
     else:
         _forget_pending(session)
 
 
-def protect_session(scope: Mapping[str, Any], mode: Literal["basic", "strong"] = "basic") -> None:
-    """Flask-Login's session protection, which it applies before it looks for the user; call it likewise.
+def remember_cookie(
+    session: HasSession,
+    secret_key: object,
+    *,
+    name: str = "remember_token",
+    duration: timedelta | int = timedelta(days=365),
+    path: str | None = "/",
+    domain: str | None = None,
+    https_only: bool = False,
+    httponly: bool = True,
+    same_site: str | None = None,
+    refresh_each_request: bool = False,
+) -> str | None:
+    """The ``Set-Cookie`` field that this response needs, or ``None``: what Flask-Login does after a view.
+
+    It takes the session's note, which :func:`login_user`, :func:`logout_user` and :func:`load_user_id` leave, and
+    does what it says: set the remember cookie for the user who is logged in, or delete it. The note is then done
+    with, so Flask touches that cookie no more. Send the field before the response starts::
+
+        if cookie := remember_cookie(request, SECRET_KEY):
+            response.headers.append("set-cookie", cookie)
+
+    The bytes are those of ``flask_login.LoginManager._update_remember_cookie``. A deletion also has ``Secure``,
+    ``HttpOnly`` and ``SameSite``, which Flask-Login leaves out there: for some cookies browsers ignore it without.
+
+    :param secret_key: the Flask application's ``SECRET_KEY``.
+    :param name: ``REMEMBER_COOKIE_NAME`` of the Flask application, and so on:
+    :param duration: ``REMEMBER_COOKIE_DURATION``, as a number in seconds. What :func:`login_user` was told counts
+        before it.
+    :param path: ``REMEMBER_COOKIE_PATH``.
+    :param domain: ``REMEMBER_COOKIE_DOMAIN``.
+    :param https_only: ``REMEMBER_COOKIE_SECURE``.
+    :param httponly: ``REMEMBER_COOKIE_HTTPONLY``.
+    :param same_site: ``REMEMBER_COOKIE_SAMESITE``.
+    :param refresh_each_request: ``REMEMBER_COOKIE_REFRESH_EACH_REQUEST``: set the cookie also without a note.
+    :raises RuntimeError: there is no session in the scope.
+    :raises TypeError, ValueError: a key is none, as for :func:`encode_remember_cookie`; no browser would take such a
+        cookie.
+    """
+    session = session_of(session)
+    writer = CookieWriter(
+        name,
+        path=path,
+        domain=domain,
+        secure=https_only,
+        httponly=httponly,
+        same_site=same_site,
+        name_setting="name",
+    )
+    (key,) = _remember_token.keys(secret_key)
+    note = session.pop("_remember", "set" if refresh_each_request else None)
+    if note == "clear":
+        return writer.deletion.decode()
+    remembered = user_id(session)
+    if note != "set" or remembered is None:
+        return None
+    if "_remember_seconds" in session:
+        duration = session["_remember_seconds"]
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    return writer.field(quote_value(_remember_token.sign(remembered, key)), expires=int(time() + seconds)).decode()
+
+
+def protect_session(scope: HasSession, mode: Literal["basic", "strong"] = "basic") -> None:
+    """Flask-Login's session protection alone, which :func:`load_user_id` applies before it looks for the user.
 
     When someone is logged in from another address or user agent than this request's, ``"basic"`` makes the
     login no longer fresh; ``"strong"`` drops it and has the remember cookie deleted, except in a permanent
     session, which it treats as basic.
 
+    :param scope: as for :func:`login_user`.
     :raises RuntimeError: there is no session in the scope.
+    :raises TypeError: ``scope`` is a session.
+    :raises ValueError: the mode is another.
     """
-    session = _session(scope)
-    if user_id(session) is None or session.get("_id") == session_identifier(scope):
+    if mode not in ("basic", "strong"):
+        raise ValueError(f"protection must be 'basic' or 'strong', or None in load_user_id, not {mode!r}")
+    session = session_of(scope)
+    identifier = session_identifier(scope)
+    if user_id(session) is None or session.get("_id") == identifier:
         return
     if mode == "basic" or session.get("_permanent"):
-        if session.get("_fresh"):
+        if session.get("_fresh") is not False:
             session["_fresh"] = False
         return
     for key in _PROTECTED_KEYS:
@@ -140,69 +273,61 @@ def protect_session(scope: Mapping[str, Any], mode: Literal["basic", "strong"] =
     session["_remember"] = "clear"
 
 
-def session_identifier(scope: Mapping[str, Any]) -> str:
+def session_identifier(scope: HasSession) -> str:
     """The ``_id`` that Flask-Login computes for this client: SHA-512 over address and user agent, in hex.
 
     The address is the first of ``X-Forwarded-For`` if that field is there, else ``scope["client"]``. Both it
     and the user agent are whatever the client sends, so this stops a copied cookie, not somebody who copies
     the headers too. Both applications must see the same address: behind one proxy that sets the field, they
     do.
+
+    :param scope: as for :func:`login_user`.
+    :raises TypeError: ``scope`` is a session.
     """
+    scope = scope_of(scope, "the client's address and user agent")
     # flask_login.utils._create_identifier puts the repr of UTF-8 bytes, or None, into the text that it
     # hashes, and WSGI hands it header bytes decoded as Latin-1 with equal fields joined by a comma.
-    address = _header(scope, b"x-forwarded-for", ",")
+    address = header_of(scope, b"x-forwarded-for")
     client = scope.get("client")
     if address is None and client:
         address = client[0]
     origin = None if address is None else address.encode().split(b",")[0].strip()
-    user_agent = _header(scope, b"user-agent", ",")
+    user_agent = header_of(scope, b"user-agent")
     agent = None if user_agent is None else user_agent.encode()
     return sha512(f"{origin!r}|{agent!r}".encode()).hexdigest()
 
 
-def encode_remember_cookie(user_id: str | int | UUID, secret_key: str | bytes) -> str:
+def encode_remember_cookie(user_id: str | int | UUID, secret_key: object) -> str:
     """The value of Flask-Login's remember cookie, the same as ``flask_login.encode_cookie``.
 
-    Send it as ``remember_token``, ``HttpOnly`` and ``Secure``, with the path and domain that Flask gives it.
+    :func:`remember_cookie` gives the whole field. To set the cookie by hand, call :func:`login_user` with
+    ``remember=True`` all the same: a note ``"clear"`` that still waits would have Flask delete it.
     Keep to ids in ASCII: frameworks quote other text in cookies in different ways.
 
     :param secret_key: the Flask application's ``SECRET_KEY``; Flask-Login knows no fallbacks.
-    :raises TypeError: the id or the key is of another type.
-    :raises ValueError: the key is empty or ``None``, or text outside Latin-1, which Flask-Login can't use
-        either.
+    :raises TypeError: the id is of another type.
+    :raises TypeError, ValueError: the key is none, as for ``SessionMiddleware``, or text outside Latin-1, which
+        Flask-Login can't use either.
     """
-    payload = _id_text(user_id)
-    return f"{payload}|{_digest(payload.encode(), secret_key)}"
+    (key,) = _remember_token.keys(secret_key)
+    return _remember_token.sign(_id_text(user_id), key)
 
 
-def decode_remember_cookie(cookie: str | None, secret_key: str | bytes) -> str | None:
+def decode_remember_cookie(
+    cookie: str | None, secret_key: object, secret_key_fallbacks: Iterable[object] | None = ()
+) -> str | None:
     """The user id in a remember cookie, or ``None`` for a cookie that is missing or wrong in any way.
 
-    Log in with ``login_user(scope, user_id, fresh=False)``, but not while the session's ``_remember`` is
-    ``"clear"``: that user has logged out, and Flask has not yet deleted the cookie.
+    :func:`load_user_id` does this and logs in. By hand, log in with ``login_user(scope, user_id, fresh=False)``, but
+    not while the session's ``_remember`` is ``"clear"``: that user has logged out, and Flask has not yet deleted the
+    cookie.
 
     :param cookie: the value of the cookie, as the framework decodes it. No value raises.
-    :raises TypeError, ValueError: the key can't be used, as for :func:`encode_remember_cookie`.
+    :param secret_key_fallbacks: retired keys, oldest first, which open it, too; Flask-Login itself knows none.
+    :raises TypeError, ValueError: a key is none, as for :func:`encode_remember_cookie`.
     """
-    payload, separator, digest = (cookie or "").rpartition("|")
-    try:
-        # As bytes: compare_digest refuses text outside ASCII, which whoever sends the cookie may choose.
-        signed, given = payload.encode(), digest.encode()
-    except UnicodeEncodeError:
-        return None
-    valid = hmac.compare_digest(_digest(signed, secret_key).encode(), given)
-    return payload if valid and separator else None
-
-
-def _session(scope: Mapping[str, Any]) -> MutableMapping[str, Any]:
-    session: MutableMapping[str, Any] | None = scope.get("session")
-    if not isinstance(session, MutableMapping):
-        raise RuntimeError("no session in this scope: SessionMiddleware must come before this code")  # noqa: TRY004
-    return session
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, str | int | UUID) and not isinstance(value, bool)
+    keys = _remember_token.keys(secret_key, secret_key_fallbacks)
+    return None if cookie is None else _remember_token.unsign(cookie, reversed(keys))
 
 
 def _id_text(value: object) -> str:
@@ -212,27 +337,12 @@ def _id_text(value: object) -> str:
     return str(value)
 
 
+def _is_id(value: object) -> bool:
+    return isinstance(value, str | int | UUID) and not isinstance(value, bool)
+
+
 def _forget_pending(session: MutableMapping[str, Any]) -> None:
     # Flask-Login ends each response without a note. One that is still waiting here belongs to the login
     # before: kept, it would give the next user a remember cookie that they never asked for.
     if session.get("_remember") == "set":
         del session["_remember"]
-
-
-def _digest(payload: bytes, secret_key: str | bytes) -> str:
-    # flask_login.utils._cookie_digest. An empty key would sign for everybody.
-    key = secret_key.encode("latin-1") if isinstance(secret_key, str) else secret_key
-    if not key:
-        raise ValueError("the secret key is empty")
-    return hmac.new(key, payload, sha512).hexdigest()
-
-
-def _header(scope: Mapping[str, Any], name: bytes, separator: str) -> str | None:
-    values = [value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name]
-    return separator.join(values) if values else None
-
-
-def _has_cookie(scope: Mapping[str, Any], name: str) -> bool:
-    # Finds at least every cookie that Werkzeug's parse_cookie does, which starts each at a semicolon.
-    pairs = (_header(scope, b"cookie", ";") or "").split(";")
-    return any(pair.partition("=")[0].strip(" \t") == name for pair in pairs)

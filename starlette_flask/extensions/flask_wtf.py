@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping, MutableMapping
-from typing import Any
+from collections.abc import Iterable
 
-from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
+from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer, want_bytes
+
+from ..codec import reveal_secrets
+from ._has_session import HasSession, session_of
 
 __all__ = ["CSRFError", "generate_csrf", "validate_csrf"]
 
@@ -24,19 +26,20 @@ class CSRFError(ValueError):
     """A request without a valid CSRF token. The text says why, holds nothing secret, and may be shown."""
 
 
-def generate_csrf(
-    session: MutableMapping[str, Any], secret_key: str | bytes, *, field_name: str = "csrf_token"
-) -> str:
+def generate_csrf(session: HasSession, secret_key: object, *, field_name: str = "csrf_token") -> str:
     """A token for a form of this session, dated now, that Flask-WTF accepts as its own.
 
     It is ASCII, and safe in HTML and URLs as it is.
 
     :param session: gets ``field_name`` if it has none; that is a change, which sets the session cookie.
     :param secret_key: ``WTF_CSRF_SECRET_KEY`` of the Flask application, by default its ``SECRET_KEY``.
-        Flask-WTF knows no fallbacks.
+        Flask-WTF knows no fallbacks: before its ``SECRET_KEY`` is rotated, give the old one to
+        ``WTF_CSRF_SECRET_KEY``, or the forms that are open then are refused on its side.
     :param field_name: ``WTF_CSRF_FIELD_NAME`` of the Flask application.
-    :raises ValueError: the key is empty or ``None``.
+    :raises TypeError, ValueError: the key is none, as for ``SessionMiddleware``.
+    :raises RuntimeError: there is no session in the scope.
     """
+    session = session_of(session)
     serializer = _serializer(secret_key)
     if not isinstance(session.get(field_name), str):
         session[field_name] = secrets.token_hex(20)
@@ -44,12 +47,13 @@ def generate_csrf(
 
 
 def validate_csrf(
-    session: Mapping[str, Any],
+    session: HasSession,
     token: object,
-    secret_key: str | bytes,
+    secret_key: object,
     time_limit: int | None = 3600,
     *,
     field_name: str = "csrf_token",
+    secret_key_fallbacks: Iterable[object] | None = (),
 ) -> None:
     """Return if the token was made for this session, by either side, and is not too old.
 
@@ -58,10 +62,14 @@ def validate_csrf(
     :param time_limit: age in seconds up to which a token is valid, as ``WTF_CSRF_TIME_LIMIT``; ``None`` for
         as long as its session. With a limit, a token dated in the future is not valid either.
     :param field_name: as for :func:`generate_csrf`.
+    :param secret_key_fallbacks: retired keys, oldest first, under which a form that was open when the key was rotated
+        is still accepted.
     :raises CSRFError: a ``ValueError``, like the ``ValidationError`` that Flask-WTF raises.
-    :raises ValueError: the key is empty or ``None``.
+    :raises TypeError, ValueError: a key is none, as for ``SessionMiddleware``.
+    :raises RuntimeError: there is no session in the scope.
     """
-    serializer = _serializer(secret_key)
+    session = session_of(session)
+    serializer = _serializer(secret_key, secret_key_fallbacks)
     if not token:
         raise CSRFError("The request has no CSRF token.")
     expected = session.get(field_name)
@@ -80,8 +88,6 @@ def validate_csrf(
         raise CSRFError("The CSRF token belongs to another session.")
 
 
-def _serializer(secret_key: str | bytes) -> URLSafeTimedSerializer:
-    # itsdangerous takes an empty key, with which anybody can sign.
-    if not secret_key:
-        raise ValueError("the secret key is empty")
-    return URLSafeTimedSerializer(secret_key, salt="wtf-csrf-token")
+def _serializer(secret_key: object, secret_key_fallbacks: Iterable[object] | None = ()) -> URLSafeTimedSerializer:
+    keys = [want_bytes(key) for key in reveal_secrets(secret_key, secret_key_fallbacks)]
+    return URLSafeTimedSerializer(keys, salt="wtf-csrf-token")
