@@ -27,7 +27,7 @@ from .certificate import write_certificate
 from .clients import Client, Load
 from .servers import Servers, find_nginx
 
-OLD, NEW, CSRF = (secrets.token_hex() for _ in range(3))
+OLD, NEW, CSRF, NEW_CSRF = (secrets.token_hex() for _ in range(4))
 
 
 class Trial:
@@ -71,9 +71,18 @@ class Trial:
         await self.browser.go("/account")
         await self.servers.deploy(*deployment)
         page = await self.browser.send("/account", name="kept open")
-        self.ok("form that was open meanwhile is taken", (page.user, page.name), ("Ada", "kept open"))
+        self.ok("form open meanwhile is taken", (page.user, page.name), ("Ada", "kept open"))
 
-    async def load(self, load: Load, rounds: int = 6) -> None:
+    async def over_reload(self, name: str) -> None:
+        """Have the server's workers read the keys again while the browser has a form open, which it then sends."""
+        await self.browser.go("/account")
+        server = self.servers.running[name]
+        await server.reload(self.servers.WORKERS)
+        await server.answers()
+        page = await self.browser.send("/account", name="kept open")
+        self.ok(f"{name} reloaded; form open meanwhile is taken", (page.user, page.name), ("Ada", "kept open"))
+
+    async def load(self, load: Load, rounds: int = 4) -> None:
         did = await load.goes_on(rounds)
         self.ok(f"customers so far: {did}", load.problems, [])
         load.problems.clear()
@@ -107,8 +116,8 @@ class Trial:
             self.ok("  and it is there", (await client.see("/")).name, "before the crash")
 
 
-def write_keys(servers: Servers, secret_key: str, *fallbacks: str) -> None:
-    keys = {"secret_key": secret_key, "fallbacks": fallbacks, "csrf_key": CSRF}
+def write_keys(servers: Servers, secret_key: str, *fallbacks: str, csrf: tuple[str, ...] = (CSRF,)) -> None:
+    keys = {"secret_key": secret_key, "fallbacks": fallbacks, "csrf_key": csrf[0], "csrf_fallbacks": csrf[1:]}
     servers.keys.write_text(json.dumps(keys), "utf-8")
 
 
@@ -157,11 +166,7 @@ async def go_through(trial: Trial, servers: Servers, browser: Browser) -> None:
                 await load.renewed(NEW)
             write_keys(servers, *keys)
             for name in ("login_moved", "flask"):
-                await browser.go("/account")
-                await servers.running[name].reload(servers.WORKERS)
-                await servers.running[name].answers()
-                page = await browser.send("/account", name=name)
-                trial.ok(f"{name} reloaded; form that was open meanwhile is taken", page.name, name)
+                await trial.over_reload(name)
                 await trial.load(load, 3)
             await trial.walk(step, account="FastAPI", login="FastAPI")
         await trial.details()
@@ -171,6 +176,12 @@ async def go_through(trial: Trial, servers: Servers, browser: Browser) -> None:
         await trial.walk("6", account="FastAPI", login="FastAPI")
         await trial.details()
         await trial.load(load)
+
+        for step, keys in {"opens": (CSRF, NEW_CSRF), "signs": (NEW_CSRF, CSRF)}.items():
+            trial.stage(f"6. Flask gone: the CSRF key rotated, too; the new one {step}")
+            write_keys(servers, NEW, csrf=keys)
+            await trial.over_reload("flask_gone")
+            await trial.load(load, 3)
 
         trial.stage("7. And back to Flask alone")
         await trial.over("flask", "flask")

@@ -6,8 +6,9 @@ from starlette_flask import SessionMiddleware
 
 from .fastapi_shop import account
 from .keys import FALLBACKS, SECRET_KEY
-from .users import current_customer
+from .users import current_customer, send_remember_cookie
 
 api = FastAPI(openapi_url=None, dependencies=[Depends(current_customer)])
+api.middleware("http")(send_remember_cookie)
 api.include_router(account)
 app = SessionMiddleware(api, SECRET_KEY, secret_key_fallbacks=FALLBACKS, same_site="lax", https_only=True)

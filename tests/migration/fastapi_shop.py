@@ -10,12 +10,12 @@ from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
 
 from starlette_flask.extensions.flashing import flash, get_flashed_messages
-from starlette_flask.extensions.flask_login import is_fresh
+from starlette_flask.extensions.flask_login import is_fresh, login_user, logout_user
 from starlette_flask.extensions.flask_wtf import generate_csrf
 
 from .catalog import CUSTOMERS, add_to_basket
 from .keys import CSRF_KEY
-from .users import checked_form, current_customer, log_in, log_out, required_customer
+from .users import checked_form, current_customer, required_customer
 
 account, login, shop = APIRouter(), APIRouter(), APIRouter()
 templates = Jinja2Templates(Path(__file__).parent / "templates")
@@ -29,8 +29,8 @@ def page(request: Request, title: str, customer: str | None) -> Any:
         "title": title,
         "user": CUSTOMERS[customer] if customer else None,
         "session": request.session,
-        "messages": get_flashed_messages(request.session),
-        "csrf_token": lambda: generate_csrf(request.session, CSRF_KEY),
+        "messages": get_flashed_messages(request),
+        "csrf_token": lambda: generate_csrf(request, CSRF_KEY),
     }
     return templates.TemplateResponse(request, "page.html", context)
 
@@ -43,7 +43,7 @@ def show_account(request: Request, customer: Annotated[str, Depends(required_cus
 @account.post("/account", dependencies=[*checked, Depends(required_customer)])
 def save_account(request: Request, name: Annotated[str, Form()]) -> Any:
     request.session["name"] = name
-    flash(request.session, "saved by FastAPI")
+    flash(request, "saved by FastAPI")
     return RedirectResponse("/account", 302)
 
 
@@ -66,23 +66,19 @@ def show_login(request: Request, customer: Customer) -> Any:
 
 
 @login.post("/login", dependencies=checked)
-def log_customer_in(
-    request: Request, user: Annotated[str, Form()], remember: Annotated[str | None, Form()] = None
-) -> Any:
+def log_in(request: Request, user: Annotated[str, Form()], remember: Annotated[str | None, Form()] = None) -> Any:
     if user not in CUSTOMERS:
         return RedirectResponse("/login", 302)
-    response = RedirectResponse("/", 302)
-    log_in(request, response, user, remember is not None)
-    flash(request.session, f"FastAPI greets {CUSTOMERS[user]}")
-    return response
+    login_user(request, user, remember=remember is not None)
+    flash(request, f"FastAPI greets {CUSTOMERS[user]}")
+    return RedirectResponse("/", 302)
 
 
 @login.post("/logout", dependencies=checked)
-def log_customer_out(request: Request) -> Any:
-    response = RedirectResponse("/", 302)
-    log_out(request, response)
-    flash(request.session, "logged out by FastAPI")
-    return response
+def log_out(request: Request) -> Any:
+    logout_user(request)
+    flash(request, "logged out by FastAPI")
+    return RedirectResponse("/", 302)
 
 
 @shop.get("/")
@@ -98,6 +94,6 @@ def add(request: Request, item: Annotated[str, Form()]) -> Any:
 
 @shop.get("/password")
 def password(request: Request, customer: Customer) -> Any:
-    if not is_fresh(request.session):
+    if not is_fresh(request):
         raise HTTPException(401)
     return page(request, "password", customer)

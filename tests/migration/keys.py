@@ -9,3 +9,4 @@ _keys = json.loads(Path(os.environ["SHOP_KEYS"]).read_text("utf-8"))
 SECRET_KEY: str = _keys["secret_key"]
 FALLBACKS: list[str] = _keys["fallbacks"]
 CSRF_KEY: str = _keys["csrf_key"]
+CSRF_FALLBACKS: list[str] = _keys["csrf_fallbacks"]

@@ -7,9 +7,10 @@ from starlette_flask import SessionMiddleware
 
 from .fastapi_shop import account
 from .flask_shop import app as flask_app
-from .users import current_customer
+from .users import current_customer, send_remember_cookie
 
 api = FastAPI(openapi_url=None, dependencies=[Depends(current_customer)])
+api.middleware("http")(send_remember_cookie)
 api.include_router(account)
 api.mount("/", WSGIMiddleware(flask_app))
 app = SessionMiddleware.from_flask(api, flask_app)

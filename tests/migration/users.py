@@ -2,60 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Form, HTTPException, Request, Response
 from fastapi.requests import HTTPConnection
 
-from starlette_flask.extensions.flask_login import (
-    decode_remember_cookie,
-    encode_remember_cookie,
-    login_user,
-    logout_user,
-    protect_session,
-    user_id,
-)
+from starlette_flask.extensions.flask_login import load_user_id, logout_user, remember_cookie
 from starlette_flask.extensions.flask_wtf import CSRFError, validate_csrf
 
 from .catalog import CUSTOMERS
-from .keys import CSRF_KEY, FALLBACKS, SECRET_KEY
-
-REMEMBER: dict[str, Any] = {"secure": True, "httponly": True, "samesite": "lax"}  # as Flask's REMEMBER_COOKIE_...
+from .keys import CSRF_FALLBACKS, CSRF_KEY, FALLBACKS, SECRET_KEY
 
 
 def current_customer(connection: HTTPConnection) -> str | None:
-    protect_session(connection.scope, "strong")
-    session = connection.session
-    if user_id(session) is None and session.get("_remember") != "clear":
-        for key in (SECRET_KEY, *FALLBACKS):
-            found = decode_remember_cookie(connection.cookies.get("remember_token"), key)
-            if found in CUSTOMERS:
-                login_user(connection.scope, found, fresh=False, remember=key != SECRET_KEY)
-                break
-    return user_id(session)
+    """The number of the customer who is logged in. A dependency of every route, before the session is written to."""
+    number = load_user_id(connection, SECRET_KEY, secret_key_fallbacks=FALLBACKS, protection="strong")
+    if number is not None and number not in CUSTOMERS:
+        logout_user(connection)
+        return None
+    return number
 
 
-def required_customer(found: Annotated[str | None, Depends(current_customer)]) -> str:
-    if found is None:
+def required_customer(number: Annotated[str | None, Depends(current_customer)]) -> str:
+    if number is None:
         raise HTTPException(302, headers={"Location": "/login"})
-    return found
+    return number
+
+
+async def send_remember_cookie(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Set or delete the remember cookie, as Flask-Login does after a view. A middleware."""
+    response = await call_next(request)
+    month = timedelta(days=30)
+    if cookie := remember_cookie(request, SECRET_KEY, duration=month, https_only=True, same_site="Lax"):
+        response.headers.append("Set-Cookie", cookie)
+    return response
 
 
 def checked_form(request: Request, csrf_token: Annotated[str, Form()] = "") -> None:
     try:
-        validate_csrf(request.session, csrf_token, CSRF_KEY)
+        validate_csrf(request, csrf_token, CSRF_KEY, secret_key_fallbacks=CSRF_FALLBACKS)
     except CSRFError as error:
         raise HTTPException(400, str(error)) from None
-
-
-def log_in(request: Request, response: Response, number: str, remember: bool) -> None:
-    login_user(request.scope, number, remember=remember)
-    if remember:
-        month = int(timedelta(days=30).total_seconds())
-        response.set_cookie("remember_token", encode_remember_cookie(number, SECRET_KEY), max_age=month, **REMEMBER)
-
-
-def log_out(request: Request, response: Response) -> None:
-    logout_user(request.scope)
-    response.delete_cookie("remember_token", **REMEMBER)
