@@ -11,4 +11,10 @@ from .users import current_customer, send_remember_cookie
 api = FastAPI(openapi_url=None, dependencies=[Depends(current_customer)])
 api.middleware("http")(send_remember_cookie)
 api.include_router(account)
-app = SessionMiddleware(api, SECRET_KEY, secret_key_fallbacks=FALLBACKS, same_site="lax", https_only=True)
+app = SessionMiddleware(
+    api,
+    secret_key=SECRET_KEY,
+    secret_key_fallbacks=FALLBACKS,
+    https_only=True,
+    same_site="Lax",
+)

@@ -20,6 +20,10 @@ from .catalog import CUSTOMERS
 from .servers import until
 
 
+class PageError(Exception):
+    """A response that nobody who uses the shop should see."""
+
+
 @dataclass(frozen=True)
 class Page:
     """What a person sees on a page of the shop, from either side."""
@@ -36,7 +40,7 @@ class Page:
         def text(name: str) -> str:
             found = re.search(rf'id="{name}">(.*?)</(?:p|ul|ol)>', html, re.DOTALL)
             if found is None:
-                raise ValueError(f"no page of the shop: {html[:300]}")
+                raise PageError(re.sub(r"<[^>]*>|\s+", " ", html)[:200].strip())
             return unescape(found[1])
 
         tea = re.search(r"<li>(\d+) tea [0-9a-f]{32} \S+ tuple</li>", text("basket"))
@@ -86,7 +90,7 @@ class Client:
     async def send(self, form: Page, action: str, **fields: str) -> Page:
         response = await self.ask("POST", action, csrf_token=form.token, **fields)
         if not response.has_redirect_location:
-            raise ValueError(f"POST {action}: {response.status_code} {response.text[:200]}")
+            raise PageError(f"POST {action}: {response.status_code} {response.text[:200]}")
         return await self.see(response.headers["Location"])
 
 
@@ -110,7 +114,7 @@ class Customer(Client):
                 action = self.close
             try:
                 await action()
-            except ValueError as error:
+            except PageError as error:
                 self.complain(f"customer {self.number} {action.__name__}: {error}")
             self.counts[action.__name__] += 1
             self.rounds += 1
