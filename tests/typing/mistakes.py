@@ -7,8 +7,11 @@ from typing import Any
 from flask import Flask
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
 
 from starlette_flask import JSONTag, Session, SessionCodec, SessionMiddleware, TaggedJSONSerializer
+from starlette_flask.extensions.flashing import flash
+from starlette_flask.extensions.flask_login import load_user_id, login_user, remember_cookie, user_id
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None: ...
@@ -50,6 +53,14 @@ codec.loads({"user": "ada"})  # type: ignore[arg-type]  # pyright: ignore[report
 codec.loads("", leeway="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 number: int = codec.dumps({})  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 TaggedJSONSerializer().register(JSONTag(TaggedJSONSerializer()))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+# The extensions
+request = Request({"type": "http", "headers": [], "session": session})
+user_id(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+login_user(request, None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+load_user_id(request, "a secret", protection="Strong")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+cookie: str = remember_cookie(request, "a secret")  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+flash(session.get, "hello")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 class NumberTag(JSONTag):
