@@ -17,7 +17,7 @@ Facts, where the grammar differs from what one expects:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timezone
 from email.utils import formatdate, parsedate_to_datetime
 from time import time
@@ -115,7 +115,7 @@ _SAME_SITE = ("Strict", "Lax", "None")
 
 
 class SetCookie(NamedTuple):
-    """A parsed Set-Cookie field: the cookie's name and value, and which cookie it is beside its name."""
+    """A parsed Set-Cookie field: the cookie's name and value, which cookie it is beside its name, its attributes."""
 
     name: bytes
     value: bytes
@@ -123,6 +123,7 @@ class SetCookie(NamedTuple):
     path: str
     partitioned: bool
     deletes: bool
+    attributes: Mapping[str, str]  #: by their names in lower case; the last of a name
 
 
 def parse_set_cookie(field: bytes, request_path: str) -> SetCookie:
@@ -142,7 +143,7 @@ def parse_set_cookie(field: bytes, request_path: str) -> SetCookie:
     if not path.startswith("/"):
         path = _default_path(request_path)
     domain = attributes.get("domain", "").lstrip(".").lower()
-    return SetCookie(name, value, domain, path, "partitioned" in attributes, _deletes(attributes))
+    return SetCookie(name, value, domain, path, "partitioned" in attributes, _deletes(attributes), attributes)
 
 
 def _default_path(request_path: str) -> str:

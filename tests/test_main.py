@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import platform
 import re
 import runpy
 import select
@@ -17,29 +18,26 @@ import tracemalloc
 import zlib
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 from uuid import UUID
 
 import flask
+import flask_login
+import flask_wtf
 import pytest
 import time_machine
-from flask.sessions import SecureCookieSessionInterface
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from itsdangerous import Signer, TimestampSigner, URLSafeSerializer, base64_encode
+from itsdangerous import Signer, URLSafeSerializer, base64_encode
 from markupsafe import Markup
-from starlette.applications import Starlette
-from starlette.middleware.sessions import SessionMiddleware as StarlettesMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-from starlette.testclient import TestClient
 
 from starlette_flask.__main__ import main
+from starlette_flask._cli.keys import Key
 
-KEY, OLD_KEY = "the current key", "a retired key"
-NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+from .command_line import KEY, NOW, OLD_KEY, Result, call, inspect, set_cookie, signed, starlettes, value
+
 MONTH = 31 * 86400
 
 #: Set by the real ones: Django 5.2, PyJWT 2.15, Litestar 2.25 (with and without padding), Flask-Session 0.8.
@@ -54,82 +52,11 @@ FOREIGN = {
     "session-id": "YC4f-CpXwV6KPFQ3F0hAjsKzPhKGFp-JP27AsBF5SFQ",
     "session-id, signed": "IXV6_ihvBIT3vuDNq-8rroM5wlWNc1NjPYOf-Bdx4E0.5fkE-FTyBORHSBvRy3mKW0d8BA8",
     "deleted": "null",
-    "deleted, empty": "",
+    "deleted, empty": "session=",
     "unknown": "hello",
     "unknown, base64": "abcd",
     "unknown, base64 that ends badly": "abcde",
 }
-
-
-class Result(NamedTuple):
-    code: object
-    out: str
-    err: str
-
-    @property
-    def report(self) -> Any:
-        return json.loads(self.out)
-
-
-def call(*argv: str, stdin: bytes = b"", encoding: str = "utf-8", **environment: str) -> Result:
-    """Run `main` with standard streams as a shell's pipes are, and no variables but those given."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding, errors) for errors in ("strict", "backslashreplace"))
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("FLASK_SECRET_KEY", "SECRET_KEY", "NO_COLOR"):
-            patch.delenv(name, raising=False)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        for name, stream in (("stdin", io.TextIOWrapper(io.BytesIO(stdin))), ("stdout", out), ("stderr", err)):
-            patch.setattr(sys, name, stream)
-        try:
-            code: object = main(argv)
-        except SystemExit as stop:
-            code = stop.code
-    for stream in (out, err):
-        stream.seek(0)
-    return Result(code, out.read(), err.read())
-
-
-def inspect(*argv: str, **options: Any) -> Any:
-    """Return the report of `inspect --json`."""
-    return call("inspect", "--json", *argv, **options).report
-
-
-def set_cookie(content: dict[str, Any], *, key: str | bytes = KEY, age: int = 0, **interface: Any) -> str:
-    """Return the Set-Cookie field of a Flask application, with what is given set on its session interface."""
-    app = flask.Flask(__name__)
-    app.secret_key = key
-    app.session_interface = type("Own", (SecureCookieSessionInterface,), interface)()
-
-    @app.get("/")
-    def write() -> str:
-        flask.session.update(content)
-        return ""
-
-    with time_machine.travel(NOW.timestamp() - age, tick=False):
-        return app.test_client().get("/").headers["Set-Cookie"]
-
-
-def value(content: dict[str, Any], **options: Any) -> str:
-    return set_cookie(content, **options).partition(";")[0].partition("=")[2]
-
-
-def starlettes(content: dict[str, Any]) -> str:
-    """Return the cookie value of an application with Starlette's own middleware."""
-
-    def write(request: Request) -> Response:
-        request.session.update(content)
-        return Response()
-
-    app = Starlette(routes=[Route("/", write)])
-    app.add_middleware(StarlettesMiddleware, secret_key=KEY)
-    return TestClient(app).get("/").headers["Set-Cookie"].partition(";")[0].partition("=")[2]
-
-
-def signed(payload: bytes, *, key: str = KEY, **how: Any) -> str:
-    """Return any payload, dated now and signed as Flask signs."""
-    how = {"salt": "cookie-session", "key_derivation": "hmac", **how}
-    return TimestampSigner(key, **how).sign(payload).decode()
 
 
 def opened(cookie: str, *, key: str = KEY) -> Any:
@@ -207,7 +134,7 @@ class TestInput:
     def test_a_cookie_of_another_name_is_not_taken_for_it(self, text: str) -> None:
         result = call("inspect", text.replace("{}", self.COOKIE))
         assert (result.code, result.out) == (2, "")
-        assert "no cookie 'session'" in result.err
+        assert "there is no cookie 'session' in this input" in result.err
         assert "--name" in result.err
 
     def test_an_empty_cookie_is_one(self) -> None:
@@ -216,6 +143,52 @@ class TestInput:
     def test_padding_does_not_make_a_value_a_pair(self) -> None:
         assert inspect(starlettes({"a": 1}))["content"] == {"a": 1}
         assert "=" in starlettes({"a": 1})
+
+    @pytest.mark.parametrize(
+        ("text", "why"),
+        [
+            ("", "there is no cookie: the input is empty (did the command before it fail?)"),
+            (" \n", "there is no cookie: the input is empty (did the command before it fail?)"),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi",
+                "there is no cookie in this input: it has headers, but no Cookie and no Set-Cookie field",
+            ),
+            (
+                "> GET / HTTP/1.1\n> Host: a\n",
+                "there is no cookie in this input: it has headers, but no Cookie and no Set-Cookie field",
+            ),
+            ("<!doctype html>", "there is no cookie in this input: it has neither a value nor a NAME=VALUE"),
+        ],
+    )
+    def test_input_without_a_cookie_is_told(self, text: str, why: str) -> None:
+        assert call("inspect", stdin=text.encode(), SECRET_KEY=KEY) == (2, "", f"starlette-flask: {why}\n")
+
+    def test_the_names_that_are_there_are_told(self) -> None:
+        result = call("inspect", "HTTP/1.1 200 OK\nSet-Cookie: b=1; Path=/\nSet-Cookie: a\x1b=2\n")
+        why = "there is no cookie 'session' in this input; --name names another: 'a\\x1b', 'b'"
+        assert result == (2, "", f"starlette-flask: {why}\n")
+
+    @pytest.mark.parametrize(
+        ("text", "note"),
+        [
+            ("a=b; session={0}; session={1}", "2 cookies have this name: a server reads the first"),
+            ("Cookie: session={0}\nCookie: session={1}", "2 cookies have this name: a server reads the first"),
+            (
+                "Set-Cookie: session={1}; Path=/\nSet-Cookie: session={0}; Path=/app",
+                "2 Set-Cookie fields have this name: they differ in domain, path or partitioning",
+            ),
+            (
+                "Set-Cookie: session={1}\nSet-Cookie: session={1}; Path=/\nSet-Cookie: session={0}",
+                "3 Set-Cookie fields have this name: the last one replaces the others",
+            ),
+        ],
+    )
+    def test_a_second_cookie_of_the_name_is_mentioned(self, text: str, note: str) -> None:
+        text = text.format(self.COOKIE, value({"user": 2}))
+        report = inspect(text)
+        assert report["content"] == {"user": 1}
+        assert [found[: len(note)] for found in report["notes"]] == [note]
+        assert f"\nnotes    - {note}" in call("inspect", text).out
 
     def test_too_much_input_is_refused(self) -> None:
         result = call("inspect", stdin=b"a" * (1 << 20) + b"a")
@@ -304,6 +277,17 @@ class TestContent:
         with flask.Flask(__name__).app_context():
             assert flask.sessions.session_json_serializer.loads(json.dumps(result.report["content"])) == self.SESSION
 
+    def test_numbers_that_json_lacks_are_null_as_in_javascript(self) -> None:
+        cookie = value({"a": [float("nan"), float("-inf")], "b": 1.5})
+        note = "numbers that JSON does not have are null in --json: "
+        for text, content, dropped in (
+            (cookie, {"a": [None, None], "b": 1.5}, "-Infinity, NaN"),
+            (signed(base64_encode(b'{"big":1e999}')), {"big": None}, "1e999"),
+        ):
+            report = json.loads(call("inspect", "--json", text).out, parse_constant=pytest.fail)
+            assert (report["content"], report["notes"]) == (content, [note + dropped])
+        assert "-Infinity" in call("inspect", cookie).out
+
     def test_compression_is_told(self) -> None:
         long, short = value({"text": "a" * 100}), value({"text": "a"})
         assert inspect(long)["compressed"] is True
@@ -311,7 +295,20 @@ class TestContent:
         assert call("inspect", long).out.startswith("format   Flask's session cookie, compressed\n")
         assert call("inspect", short).out.startswith("format   Flask's session cookie\n")
 
-    @pytest.mark.parametrize("text", ["\x1b[31m", "\x9b31m", "\u202e", "\ud800", "\x7f", "\r", "\u2028", "\U000e0041"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "\x1b[31m",
+            "\x9b31m",
+            "\u202e",
+            "\ud800",
+            "\x7f",
+            "\r",
+            "\u2028",
+            "\U000e0041",
+            *"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180f\u2800\u3164\ufe00\ufe0f\uffa0\U000e0101",
+        ],
+    )
     def test_nothing_in_it_steers_the_terminal(self, text: str) -> None:
         result = call("inspect", value({text: text, "html": Markup(text)}), SECRET_KEY=KEY)
         assert result.code == 0
@@ -356,17 +353,15 @@ class TestFacts:
         assert inspect(field)["size"] == inspect(field)["size_limit"] + excess
 
     def test_the_report_has_the_documented_keys(self) -> None:
-        module_doc = sys.modules[main.__module__].__doc__ or ""
-        described = module_doc.partition('"inspect --json"')[2].partition("Examples")[0]
+        described = call("inspect", "--help").out.partition("with these keys:")[2].partition("examples")[0]
         documented = set(re.findall(r"^  (\w+) ", described, re.MULTILINE))
-        documented |= set(re.findall(r'"(size_\w+|key_\w+)"', described))
         for text in (value({"user": 1}), *FOREIGN.values()):
             assert set(inspect(text)) == documented
         assert documented >= {"format", "content", "size_of", "size_limit", "key_source"}
 
     def test_formats_are_documented(self) -> None:
-        doc = sys.modules[main.__module__].__doc__ or ""
-        for name in {"flask", "starlette", *(name.partition(",")[0] for name in FOREIGN)}:
+        doc = call("inspect", "--help").out
+        for name in {"flask", "starlette", "flask-login", "flask-wtf", *(name.partition(",")[0] for name in FOREIGN)}:
             assert f'"{name}"' in doc
 
 
@@ -380,14 +375,17 @@ class TestKeys:
         result = call("inspect", self.COOKIE)
         assert result.code == 0
         assert "NOT VERIFIED" in result.out
-        assert "opens    not tried, no key was given\n" in result.out
+        assert "opens    not tried, no key was given (set FLASK_SECRET_KEY or SECRET_KEY, or give " in result.out
         report = inspect(self.COOKIE)
         assert (report["opens"], report["key"], report["key_source"]) == (None, None, None)
 
-    def test_a_variable_that_flask_reads_too_is_the_default(self) -> None:
+    def test_both_variables_are_the_default_and_the_one_that_flask_reads_comes_first(self) -> None:
         for environment in ({"FLASK_SECRET_KEY": KEY}, {"FLASK_SECRET_KEY": KEY, "SECRET_KEY": "x"}):
             assert inspect(self.COOKIE, **environment)["key_source"] == "$FLASK_SECRET_KEY"
-        assert inspect(self.OLD, FLASK_SECRET_KEY=KEY, SECRET_KEY=OLD_KEY)["opens"] is False
+        report = inspect(self.OLD, FLASK_SECRET_KEY=KEY, SECRET_KEY=OLD_KEY)
+        assert (report["opens"], report["key"], report["keys"]) == (True, 2, ["$FLASK_SECRET_KEY", "$SECRET_KEY"])
+        out = call("inspect", self.OLD, FLASK_SECRET_KEY=KEY, SECRET_KEY=OLD_KEY).out
+        assert "tried    1. $FLASK_SECRET_KEY, 2. $SECRET_KEY\nkey      2 of 2, $SECRET_KEY\n" in out
         report = inspect(self.COOKIE, SECRET_KEY=KEY, FLASK_SECRET_KEY="")
         assert (report["opens"], report["key"], report["key_source"]) == (True, 1, "$SECRET_KEY")
 
@@ -406,9 +404,10 @@ class TestKeys:
         path.write_bytes(f"{KEY}\r\n\n{OLD_KEY}".encode() + b"\n\xff\n")
         opens = call("inspect", "--key-file", str(path), self.COOKIE)
         assert opens.code == 0
-        assert f"opens    yes\nkey      1 of 3, {path} line 1\ncontent  verified\n{{" in opens.out
+        assert f"\nkey      1 of 3, {path} line 1\ncontent  verified\n{{" in opens.out
+        assert f"\ntried    1. {path} line 1, 2. {path} line 3, 3. {path} line 4\n" in opens.out
         fallback = call("inspect", "--key-file", str(path), self.OLD, SECRET_KEY="not asked")
-        assert f"opens    yes\nkey      2 of 3, {path} line 3, a fallback\ncontent  verified\n{{" in fallback.out
+        assert f"\nkey      2 of 3, {path} line 3, a fallback\ncontent  verified\n{{" in fallback.out
         assert inspect("--key-file", str(path), value({"a": 1}, key=b"\xff"))["key"] == 3
 
     @pytest.mark.parametrize("content", [b"", b"\nkey", b"key\n \n", b"********"])
@@ -418,6 +417,44 @@ class TestKeys:
         result = call("inspect", "--key-file", str(path), self.COOKIE)
         assert (result.code, result.out) == (2, "")
         assert f"{path} line " in result.err
+
+    @pytest.mark.parametrize(
+        ("line", "name"),
+        [
+            ("SECRET_KEY=hunter2", "SECRET_KEY"),
+            (" export FLASK_SECRET_KEY = 'hunter2'", "FLASK_SECRET_KEY"),
+            ("app_secret=hunter2", "app_secret"),
+        ],
+    )
+    def test_a_file_of_variables_is_told_from_one_of_keys(self, tmp_path: Path, line: str, name: str) -> None:
+        path = tmp_path / ".env"
+        path.write_text(f"DEBUG=1\n{line}\n")
+        result = call("inspect", "--key-file", str(path), self.COOKIE)
+        assert (result.code, result.out) == (2, "")
+        assert f"{path} line 2 sets {name}, as in a .env file, and is not a key" in result.err
+        assert result.err.endswith(f"and give --key-env {name}\n")
+        assert "hunter2" not in result.err
+
+    @pytest.mark.parametrize("key", ["SECRET_KEY", "a9fTKEY==", "SECRET_KEY=", "x=SECRET_KEY=y"])
+    def test_a_key_that_resembles_a_variable_is_one(self, tmp_path: Path, key: str) -> None:
+        path = tmp_path / "keys"
+        path.write_text(key)
+        assert inspect("--key-file", str(path), value({"user": 1}, key=key))["opens"] is True
+
+    @pytest.mark.parametrize(
+        ("option", "name", "shown"),
+        [
+            ("--key-env", "MISSING", True),
+            ("--key-env", "hunter2", False),
+            ("--key-env", "Hunter", False),
+            ("--key-file", "hunter2", False),
+            ("--key-file", "missing.txt", True),
+        ],
+    )
+    def test_a_key_in_the_place_of_a_name_is_not_shown(self, option: str, name: str, shown: bool) -> None:
+        """A shell puts it there where one writes $SECRET_KEY."""
+        result = call("inspect", option, name, self.COOKIE)
+        assert (result.code, name in result.err, f"{option} takes" in result.err) == (2, shown, name != "missing.txt")
 
     def test_a_file_that_cannot_be_read_is_told(self, tmp_path: Path) -> None:
         result = call("inspect", "--key-file", str(tmp_path / "\x1bno"), self.COOKIE)
@@ -430,17 +467,17 @@ class TestKeys:
             assert prompt == "Secret key: "
             return KEY
 
-        monkeypatch.setattr("starlette_flask.__main__.getpass", typed)
+        monkeypatch.setattr("starlette_flask._cli.keys.getpass", typed)
         assert inspect("--ask-key", self.COOKIE, SECRET_KEY="x")["key_source"] == "typed in"
 
     def test_a_key_that_is_typed_may_be_any_bytes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("starlette_flask.__main__.getpass", lambda _: "\udcff")
+        monkeypatch.setattr("starlette_flask._cli.keys.getpass", lambda _: "\udcff")
         assert inspect("--ask-key", value({"user": 1}, key=b"\xff"))["opens"] is True
 
     def test_keys_of_all_sources_are_tried_in_order(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / "keys"
         path.write_text("second\nthird")
-        monkeypatch.setattr("starlette_flask.__main__.getpass", lambda _: "fourth")
+        monkeypatch.setattr("starlette_flask._cli.keys.getpass", lambda _: "fourth")
         for number, key in enumerate(("first", "second", "third", "fourth"), 1):
             argv = ("--key-env", "A", "--key-file", str(path), "--ask-key")
             assert inspect(*argv, value({"user": 1}, key=key), A="first")["key"] == number
@@ -453,6 +490,9 @@ class TestKeys:
             why = "a key is no argument, the list of processes and the shell's history would show it"
             assert result.err.endswith(f": {why}: use --key-env, --key-file or --ask-key\n")
             assert "hunter2" not in result.err
+
+    def test_keys_are_not_shown_in_a_traceback_either(self) -> None:
+        assert repr([Key("$A", b"hunter2")]) == "[Key('$A')]"
 
     def test_keys_are_never_shown(self, tmp_path: Path) -> None:
         path = tmp_path / "keys"
@@ -484,32 +524,31 @@ class TestReasons:
 
     def test_another_key(self) -> None:
         report = self.refused(value({"user": 1}), key="another")
-        assert report["reasons"] == ["none of the keys made its signature: another key did, or it was changed since"]
+        assert report["reasons"] == [
+            "none of the keys signed it ($SECRET_KEY): another key did, or it was changed since"
+        ]
         assert (report["content"], report["key"]) == ({"user": 1}, None)
         assert "NOT VERIFIED" in call("inspect", value({"user": 1}), SECRET_KEY="another").out
 
     @pytest.mark.parametrize(
         ("interface", "settings_found"),
         [
-            ({"salt": "itsdangerous"}, "--salt itsdangerous --key-derivation hmac --digest sha1"),
-            (
-                {"digest_method": staticmethod(hashlib.sha256)},
-                "--salt cookie-session --key-derivation hmac --digest sha256",
-            ),
-            (
-                {"key_derivation": "django-concat"},
-                "--salt cookie-session --key-derivation django-concat --digest sha1",
-            ),
+            ({"salt": "itsdangerous"}, "--salt itsdangerous"),
+            ({"digest_method": staticmethod(hashlib.sha256)}, "--digest sha256"),
+            ({"key_derivation": "django-concat"}, "--key-derivation django-concat"),
             (
                 {"key_derivation": "none", "digest_method": staticmethod(hashlib.sha384)},
-                "--salt cookie-session --key-derivation none --digest sha384",
+                "--key-derivation none --digest sha384",
             ),
         ],
     )
     def test_other_settings(self, interface: dict[str, Any], settings_found: str) -> None:
         cookie = value({"user": 1}, **interface)
         report = self.refused(cookie)
-        assert report["reasons"] == [f"key 1 ($SECRET_KEY) made its signature, with {settings_found}"]
+        assert report["reasons"] == [f"signed with key 1 ($SECRET_KEY), but with {settings_found}"]
+        out = call("inspect", cookie, SECRET_KEY=KEY).out
+        assert "content  signed with key 1, but not as a session of this application\n" in out
+        assert "anyone" not in out
         assert inspect(cookie, *settings_found.split(), SECRET_KEY=KEY)["opens"] is True
 
     @pytest.mark.parametrize(
@@ -519,17 +558,18 @@ class TestReasons:
     def test_what_else_signs_with_the_same_key(self, salt: str, derivation: str) -> None:
         """Flask-WTF's token, Flask-Session's identifiers and Starlette's cookies may be taken for a session cookie."""
         (reason,) = self.refused(signed(b"e30", salt=salt, key_derivation=derivation))["reasons"]
-        assert reason.endswith(f"made its signature, with --salt {salt} --key-derivation {derivation} --digest sha1")
+        how = f"--salt {salt}" + f" --key-derivation {derivation}" * (derivation != "hmac")
+        assert reason == f"signed with key 1 ($SECRET_KEY), but with {how}"
 
     def test_other_settings_beside_a_salt_that_is_known_here_only(self) -> None:
         cookie = value({"user": 1}, salt="pepper", digest_method=staticmethod(hashlib.sha512))
         (reason,) = self.refused(cookie, "--salt", "pepper")["reasons"]
-        assert reason.endswith("made its signature, with --salt pepper --key-derivation hmac --digest sha512")
+        assert reason.endswith("but with --digest sha512")
 
     def test_settings_that_are_flasks_after_all(self) -> None:
         argv = ("--salt", "x", "--digest", "sha512", "--key-derivation", "none")
         (reason,) = self.refused(value({"user": 1}), *argv)["reasons"]
-        assert reason.endswith("made its signature, with --salt cookie-session --key-derivation hmac --digest sha1")
+        assert reason.endswith("but with --salt cookie-session --key-derivation hmac --digest sha1")
 
     @pytest.mark.parametrize(
         ("made_with", "given_as", "change"),
@@ -542,26 +582,82 @@ class TestReasons:
     )
     def test_a_key_that_was_changed_on_its_way(self, made_with: str, given_as: str, change: str) -> None:
         (reason,) = self.refused(value({"user": 1}, key=made_with), key=given_as)["reasons"]
-        assert reason.startswith(f"key 1 ($SECRET_KEY){change} made its signature, with --salt cookie-session")
+        assert reason == f"signed with key 1 ($SECRET_KEY){change}"
+
+    @pytest.mark.parametrize(
+        ("argv", "opens", "lifetime"),
+        [
+            (
+                (),
+                "2026-04-01T11:58:00+00:00, if the lifetime is 31 days, which is assumed: give --max-age or --app",
+                "31 days (assumed, Flask's default)",
+            ),
+            (("--max-age", "5400"), "2026-03-01T13:28:00+00:00", "1 hour 30 minutes (--max-age)"),
+            (("--max-age", "1" + "0" * 17), "the calendar ends", "1157407407407 days 9 hours 46 minutes 40 seconds"),
+        ],
+    )
+    def test_the_lifetime_is_named(self, argv: tuple[str, ...], opens: str, lifetime: str) -> None:
+        """What opens under one lifetime may be refused under another, so the report says under which, and its name."""
+        cookie = value({"user": 1}, age=120)
+        out = call("inspect", cookie, *argv, SECRET_KEY=KEY).out
+        assert f"\nopens    yes, until {opens}\n" in out
+        assert f"\nlifetime {lifetime}" in out
+        assert "; PERMANENT_SESSION_LIFETIME in Flask, max_age in Starlette\n" in out
+        report = inspect(cookie, *argv, SECRET_KEY=KEY)
+        assert report["lifetime"] == int(argv[1] if argv else MONTH)
+        assert report["lifetime_source"] == ("--max-age" if argv else "assumed")
+
+    def test_flask_logins_remember_cookie(self) -> None:
+        for key in (KEY, "clé"):
+            with flask.Flask(__name__).app_context():
+                cookie = flask_login.encode_cookie("7", key)
+            report = self.refused(cookie, key=key)
+            assert (report["format"], report["key"], report["content"]) == ("flask-login", 1, None)
+            assert report["notes"] == ["it remembers the user '7', signed with $SECRET_KEY"]
+            (reason,) = report["reasons"]
+            assert reason.startswith("Flask-Login's remember cookie, not a session")
+        for environment in ({}, {"SECRET_KEY": "another"}):
+            report = inspect(f"remember_token={cookie}; HttpOnly", "--name", "remember_token", **environment)
+            assert (report["format"], report["key"], report["notes"]) == ("flask-login", None, [])
+
+    def test_flask_wtfs_token(self) -> None:
+        app = flask.Flask(__name__)
+        app.secret_key = KEY
+        with app.test_request_context():
+            token = flask_wtf.csrf.generate_csrf()
+        text = "Flask-WTF's CSRF token, not a session: it belongs into a form or the header X-CSRFToken"
+        how = "signed with key 1 ($SECRET_KEY), but with --salt wtf-csrf-token --key-derivation django-concat"
+        report = self.refused(token)
+        assert (report["format"], report["key"], report["reasons"]) == ("flask-wtf", 1, [how, text])
+        report = inspect(token)
+        assert (report["format"], report["key"], report["reasons"]) == ("flask-wtf", None, [text])
+
+    def test_a_key_that_starlette_takes_as_bytes(self) -> None:
+        """Starlette signs with ``str(key)``, which is ``"b'...'"`` for bytes."""
+        report = self.refused(starlettes({"a": 1}, key=KEY.encode()))
+        assert (report["format"], report["key"]) == ("starlette", 1)
 
     def test_expired(self) -> None:
         assert inspect(value({"user": 1}, age=MONTH), SECRET_KEY=KEY)["opens"] is True
         report = self.refused(value({"user": 1}, age=MONTH + 1))
-        assert report["reasons"] == [f"it has expired: --max-age is {MONTH}"]
+        age = "it is 31 days 1 second old, and the lifetime is 31 days (assumed, Flask's default)"
+        assert report["reasons"] == [f"it has expired: {age}"]
         assert report["key"] == 1
         assert inspect(value({"user": 1}, age=60), "--max-age", "60", SECRET_KEY=KEY)["opens"] is True
         assert self.refused(value({"user": 1}, age=61), "--max-age", "60")["reasons"]
         assert inspect(value({"user": 1}, age=61), "--max-age", "60")["reasons"] == []
 
+    FUTURE, CLOCKS = "it is from the future", ": the clocks differ; leeway allows for some seconds"
+
     def test_from_the_future(self) -> None:
-        assert self.refused(value({"user": 1}, age=-60))["reasons"] == ["it is from the future: clocks differ"]
+        assert self.refused(value({"user": 1}, age=-60))["reasons"] == [f"{self.FUTURE}, by 1 minute{self.CLOCKS}"]
         for length in (7, 8, 20):
             date = base64_encode(b"\xff" * length)
             beyond_dates = Signer(KEY, "cookie-session", key_derivation="hmac").sign(b"e30." + date).decode()
             assert self.refused(beyond_dates)["opens"] is False
             assert inspect(beyond_dates)["signed_at"] is None
             if length == 7:
-                assert "it is from the future: clocks differ" in self.refused(beyond_dates)["reasons"]
+                assert self.FUTURE + self.CLOCKS in self.refused(beyond_dates)["reasons"]
 
     @pytest.mark.parametrize("content", [{"a": 1}, {"ab": 1}, {"abc": 1}, {"a": "?>~"}])
     def test_starlettes_own_format(self, content: dict[str, Any]) -> None:
@@ -569,9 +665,11 @@ class TestReasons:
         report = self.refused(cookie)
         assert report["format"] == "starlette"
         assert report["content"] == content
-        settings_found = "--salt itsdangerous.Signer --key-derivation django-concat --digest sha1"
-        assert report["reasons"][0] == f"key 1 ($SECRET_KEY) made its signature, with {settings_found}"
-        assert "accept_starlette_cookies=True" in report["reasons"][1]
+        how = "but in the format of Starlette's own middleware; accept_starlette_cookies=True opens it"
+        assert report["reasons"] == [f"signed with key 1 ($SECRET_KEY), {how}"]
+        assert report["key"] == 1
+        other = self.refused(cookie, key="another")
+        assert (other["format"], other["content"], other["key"]) == ("starlette", content, None)
         assert call("inspect", cookie).code == 0
         assert inspect(cookie)["format"] == "starlette"
         assert inspect(value(content))["format"] == "flask"
@@ -587,7 +685,9 @@ class TestReasons:
 
     def test_an_age_that_nothing_has(self) -> None:
         """A cookie of this very second is not from the future."""
-        assert self.refused(value({"user": 1}), "--max-age=-1")["reasons"] == ["it has expired: --max-age is -1"]
+        assert self.refused(value({"user": 1}), "--max-age=-1")["reasons"] == [
+            "it has expired: it is 0 seconds old, and the lifetime is -1 second (--max-age)"
+        ]
 
     def test_a_time_that_looks_like_json_makes_no_jwt(self) -> None:
         cookie = call("sign", "--at", str(0x7B226162), '{"alg": 1}', SECRET_KEY=KEY).out.strip()
@@ -628,9 +728,8 @@ class TestReasons:
         assert report["content"] is None
         result = call("inspect", FOREIGN[name])
         assert result.code == 1
-        assert f"opens    not tried, no key was given; it would not, because\n         - {report['reasons'][0]}\n" in (
-            result.out
-        )
+        assert "\nopens    not tried, no key was given (" in result.out
+        assert f"); it would not, because\n         - {report['reasons'][0]}\n" in result.out
         assert result.out.endswith("content  none that can be read\n")
 
     @pytest.mark.parametrize("repeat", range(2))
@@ -639,17 +738,17 @@ class TestReasons:
         assert cookie.startswith("." * repeat + "e")
         for end in range(4, len(cookie)):
             reasons = self.refused(cookie[:end])["reasons"]
-            parts = "payload, time and signature (27 characters with sha1) make it"
+            parts = "it takes payload, time and signature (27 characters with sha1)"
             assert reasons[0] == f"it is cut off or damaged: {parts}"
-            assert reasons[1] == "none of the keys made its signature: another key did, or it was changed since"
+            assert reasons[1] == "none of the keys signed it ($SECRET_KEY): another key did, or it was changed since"
 
     def test_a_signature_without_a_time(self) -> None:
         cookie = URLSafeSerializer(KEY, salt="cookie-session", signer_kwargs={"key_derivation": "hmac"}).dumps(
             {"a": 1}
         )
         reasons = self.refused(cookie)["reasons"]
-        assert "cut off or damaged: payload, time and signature" in reasons[0]
-        assert reasons[1].startswith("key 1 ($SECRET_KEY) made its signature, with --salt cookie-session")
+        assert "cut off or damaged: it takes payload, time and signature" in reasons[0]
+        assert reasons[1] == "signed with key 1 ($SECRET_KEY)"
 
     @pytest.mark.parametrize(
         ("change", "reason"),
@@ -680,7 +779,7 @@ class TestReasons:
             (base64_encode(b'{"a":"\xff"}'), "UnicodeDecodeError, "),
             (base64_encode(b'{"a":{" u":"x"}}'), "ValueError, badly formed hexadecimal UUID string"),
             (base64_encode(b'{"a":{" t":5}}'), "TypeError, "),
-            (base64_encode(b"[1]"), "TypeError, it is no JSON object"),
+            (base64_encode(b"[1]"), "TypeError, it is not a JSON object"),
             (base64_encode(b'{"a":' + b"[" * 100_000), "RecursionError, "),
             (base64_encode(b'{"a":' + b"[" * 500 + b"]" * 500 + b"}"), None),
         ],
@@ -766,7 +865,7 @@ class TestSign:
     def test_without_a_key_it_says_where_one_could_come_from(self) -> None:
         result = call("sign", "{}")
         assert (result.code, result.out) == (2, "")
-        assert "give --key-env, --key-file or --ask-key, or set FLASK_SECRET_KEY or SECRET_KEY" in result.err
+        assert "give --key-env, --key-file, --ask-key or --app, or set FLASK_SECRET_KEY or SECRET_KEY" in result.err
 
     def test_it_says_what_is_no_session(self) -> None:
         start = "starlette-flask: this is no JSON, or its tags are wrong: "
@@ -825,8 +924,8 @@ class TestTerminal:
         os.close(theirs)
         return read_terminal(ours)
 
-    def test_the_verdict_is_coloured(self) -> None:
-        assert "\x1b[32mopens    yes\x1b[0m" in self.on_terminal("inspect", self.COOKIE, SECRET_KEY=KEY)
+    def test_the_verdict_is_colored(self) -> None:
+        assert "\x1b[32mopens    yes, until " in self.on_terminal("inspect", self.COOKIE, SECRET_KEY=KEY)
         assert "\x1b[31mopens    no, because\x1b[0m" in self.on_terminal("inspect", self.COOKIE, SECRET_KEY="x")
         assert "\x1b[33mcontent  NOT VERIFIED" in self.on_terminal("inspect", self.COOKIE)
 
@@ -935,17 +1034,17 @@ class TestProcess:
         assert stop.value.code == 1
         assert "no format that is known here" in capsys.readouterr().out
 
-    @pytest.mark.parametrize("argv", [("--help",), ("inspect", "--help"), ("sign", "--help")])
+    @pytest.mark.parametrize("argv", [("--help",), ("inspect", "--help"), ("sign", "--help"), ("settings", "--help")])
     def test_help_has_examples(self, argv: tuple[str, ...]) -> None:
         result = call(*argv)
         assert result.code == 0
-        assert re.search(r"(?i)examples?:\s.*starlette-flask (inspect|sign)", result.out)
+        assert re.search(r"examples?:\s.*starlette-flask (inspect|sign|settings)", result.out)
 
-    @pytest.mark.parametrize("command", ["inspect", "sign"])
+    @pytest.mark.parametrize("command", ["inspect", "sign", "settings"])
     def test_help_ends_with_an_example_on_one_line(self, command: str) -> None:
         """Whatever the width of the terminal, so that it can be copied."""
         last = call(command, "--help", COLUMNS="40").out.splitlines()[-1]
-        assert re.fullmatch(rf"example: .*starlette-flask {command} .*", last)
+        assert re.fullmatch(rf"  .*starlette-flask {command} .*", last)
 
     @pytest.mark.parametrize("command", ["inspect", "sign"])
     def test_help_has_the_options_in_groups(self, command: str) -> None:
@@ -955,7 +1054,7 @@ class TestProcess:
         assert re.findall(r"^  (--[\w-]+)", keys, re.MULTILINE) == ["--key-env", "--key-file", "--ask-key"]
         settings_of_it = out.partition("\nsettings of the application:\n")[2].partition("\n\n")[0]
         found = re.findall(r"^  (--[\w-]+)", settings_of_it, re.MULTILINE)
-        assert found == ["--name", "--salt", "--digest", "--key-derivation"]
+        assert found == ["--app", "--name", "--salt", "--digest", "--key-derivation"]
 
     @pytest.mark.parametrize(
         "argv",
@@ -974,6 +1073,62 @@ class TestProcess:
         result = call(*argv)
         assert (result.code, result.out) == (2, "")
         assert "usage: starlette-flask" in result.err
+
+    @pytest.mark.parametrize(
+        ("argv", "words"),
+        [
+            ((), "no command was given: inspect, sign, settings"),
+            (("insepct", "x"), "'insepct' is not a command: inspect, sign, settings"),
+            (("e30.a.b",), "is not a command: inspect, sign, settings; for a cookie: starlette-flask inspect e30.a.b"),
+            (("inspect", "--max-age", "1h", "x"), "argument --max-age: '1h' is not a whole number of seconds"),
+            (("sign", "--at", "1" * 19, "{}"), "is not a whole number of seconds, such as 3600"),
+            (("inspect", "a", "b"), "unrecognized arguments: b (put COOKIE or JSON in quotes, and behind --"),
+            (("sign", "--password=hunter2", "{}"), "unrecognized arguments: --password=... (put COOKIE"),
+            (("inspect", "--digest", "md5", "x"), "argument --digest: invalid choice: 'md5'"),
+        ],
+    )
+    def test_what_was_wrong_with_what_was_typed(self, argv: tuple[str, ...], words: str) -> None:
+        result = call(*argv)
+        assert (result.code, result.out) == (2, "")
+        assert words in result.err
+        assert "hunter2" not in result.err
+
+    @pytest.mark.parametrize(
+        "argv",
+        [("{}",), ("inspect", "-{}"), ("inspect", "x", "{}"), ("inspect", "--digest", "{}"), ("sign", "--at", "{}")],
+    )
+    @pytest.mark.parametrize("text", ["\x1b]0;title\x07", "\u202e", "\u3164", "\udc9b"])
+    def test_wrong_usage_does_not_steer_the_terminal(self, argv: tuple[str, ...], text: str) -> None:
+        result = call(*(argument.format(text) for argument in argv))
+        assert (result.code, result.out) == (2, "")
+        assert json.dumps(text)[1:-1] in result.err.replace("\\x1b", "\\u001b").replace("\\x07", "\\u0007")
+        assert text not in result.err
+
+    def test_the_version(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        libraries = f"(Python {platform.python_version()}, itsdangerous {metadata.version('itsdangerous')})\n"
+        assert call("--version") == (0, f"starlette-flask {metadata.version('starlette-flask')} {libraries}", "")
+        version = metadata.version
+
+        def not_installed(name: str) -> str:
+            if name == "starlette-flask":
+                raise metadata.PackageNotFoundError
+            return version(name)
+
+        monkeypatch.setattr(metadata, "version", not_installed)
+        assert call("--version").out == f"starlette-flask (not installed, so of no known version) {libraries}"
+
+    @pytest.mark.parametrize(
+        ("command", "words"),
+        [
+            ("inspect", ["whether the\napplication opens it", "exit codes:", "with these keys:", "examples:"]),
+            ("sign", ["signed with the current key", "exit codes:", "examples:"]),
+            ("settings", ["for the day when Flask goes", "exit codes:", "example:"]),
+        ],
+    )
+    def test_each_command_has_its_own_help(self, command: str, words: list[str]) -> None:
+        result = call(command, "--help")
+        assert result.code == 0
+        assert all(word in result.out for word in words)
 
     def test_a_reader_that_goes_away_is_no_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         reader, writer = os.pipe()
@@ -1002,11 +1157,11 @@ class TestProcess:
             signal.raise_signal(signal.SIGINT)
             return ""
 
-        monkeypatch.setattr("starlette_flask.__main__.getpass", interrupted)
+        monkeypatch.setattr("starlette_flask._cli.keys.getpass", interrupted)
         assert main(["inspect", "--ask-key", "x"]) == 130
 
     def test_the_end_of_input_instead_of_a_key_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("starlette_flask.__main__.getpass", lambda _: input())
+        monkeypatch.setattr("starlette_flask._cli.keys.getpass", lambda _: input())
         assert call("inspect", "--ask-key", "x").code == 2
 
 

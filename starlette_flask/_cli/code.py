@@ -1,0 +1,109 @@
+"""The session settings of a Flask application -> code that goes on with them when Flask is gone."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from datetime import timedelta
+from inspect import signature
+from typing import Any
+
+from itsdangerous import want_bytes
+
+from ..middleware.sessions import SessionMiddleware
+from .application import find_flask_settings
+from .expectation import digest_name
+
+_DEFAULTS = {name: parameter.default for name, parameter in signature(SessionMiddleware).parameters.items()}
+
+
+def code(target: str) -> list[str]:
+    """Return lines of code that wrap ``app`` with the settings of a Flask or Quart application, keys left out.
+
+    What cannot be written as code is told in comments. Raises ``ValueError`` where the settings cannot be read.
+    """
+    comments: list[str] = []
+    flask_app, settings = find_flask_settings(target, comments)
+    arguments = list(_arguments(flask_app, dict(settings), comments))
+    modules = [name for name in ("base64", "hashlib", "os") if any(f"{name}." in text for _, text in arguments)]
+    return [
+        f"# The session settings of {target}, but for the keys: put those into the environment.",
+        *(f"# {comment}" for comment in comments),
+        *(f"import {name}" for name in modules),
+        *(["from datetime import timedelta"] if any(text.startswith("timedelta") for _, text in arguments) else []),
+        "",
+        "from starlette_flask import SessionMiddleware",
+        "",
+        "app = SessionMiddleware(",
+        "    app,",
+        *(f"    {name}={text}," for name, text in arguments),
+        ")",
+    ]
+
+
+def _arguments(flask_app: Any, settings: dict[str, Any], comments: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield each setting that is not the middleware's default, and its code."""
+    yield "secret_key", _key("SECRET_KEY", settings.pop("secret_key"))
+    if fallbacks := settings.pop("secret_key_fallbacks"):
+        keys = [_key(f"SECRET_KEY_FALLBACK_{number}", key) for number, key in enumerate(fallbacks, 1)]
+        yield "secret_key_fallbacks", f"[{', '.join(keys)}]"
+    if settings.pop("serializer") is not None:
+        comments.append(
+            f"serializer is left out, because {_own_serializer(flask_app)}. Without it, sessions are written in other "
+            "bytes, and do not open where they need it: give an object with the same dumps and loads"
+        )
+    if signing := ", ".join(_signing(settings.pop("signer_kwargs"), comments)):
+        yield "signer_kwargs", f"{{{signing}}}"
+    if want_bytes(salt := settings.pop("salt")) != want_bytes(_DEFAULTS["salt"]):
+        yield "salt", ascii(salt)
+    for name, value in settings.items():
+        if value != _DEFAULTS[name]:
+            yield name, ascii(value).removeprefix("datetime.") if isinstance(value, timedelta) else ascii(value)
+
+
+def _key(name: str, secret: bytes) -> str:
+    """Return code that takes a key from the environment, whose values are text without zero bytes."""
+    try:
+        is_text = "\0" not in secret.decode()
+    except UnicodeDecodeError:
+        is_text = False
+    return f'os.environ["{name}"]' if is_text else f'base64.b64decode(os.environ["{name}_BASE64"])'
+
+
+def _signing(signer_kwargs: dict[str, Any], comments: list[str]) -> Iterator[str]:
+    """Yield the items of ``signer_kwargs`` that are not Flask's."""
+    for name, value in signer_kwargs.items():
+        text = ascii(value) if isinstance(value, (str, bytes)) else _digest(value) if name == "digest_method" else None
+        if text is None:
+            comments.append(
+                f"signer_kwargs[{name!r}] is left out, because it is an object of type {type(value).__name__}; "
+                "without it, no cookie of the application opens"
+            )
+        elif (name, text) not in (("key_derivation", "'hmac'"), ("digest_method", "hashlib.sha1")):
+            yield f'"{name}": {text}'
+
+
+def _digest(method: Any) -> str | None:
+    """Return the code of a digest of hashlib's; ``None`` for any other, one with another length for example."""
+    name = digest_name(method)
+    if not hasattr(hashlib, name):
+        return None
+    is_hashlibs = hmac.digest(b"key", b"text", name) == hmac.new(b"key", b"text", method).digest()
+    return f"hashlib.{name}" if is_hashlibs else None
+
+
+def _own_serializer(flask_app: Any) -> str:
+    """Say what makes the bytes of an application's sessions differ from those of Flask's own JSON with tags."""
+    serializer, provider = flask_app.session_interface.serializer, flask_app.json
+    if _is_own(serializer):
+        return f"the application has its own, {type(serializer).__name__}"
+    if tags := [type(tag).__name__ for tag in serializer.order if _is_own(tag)]:
+        return f"the application has tags of its own: {', '.join(tags)}"
+    if _is_own(provider):
+        return f"the application's JSON is its own, {type(provider).__name__}"
+    return "the application's JSON has other settings, or is Quart's, which keeps keys in their order"
+
+
+def _is_own(thing: Any) -> bool:
+    return type(thing).__module__.partition(".")[0] not in ("flask", "quart")

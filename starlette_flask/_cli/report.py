@@ -1,0 +1,131 @@
+"""What was found out about a cookie -> JSON for machines, lines for people."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from .browser import Verdict, describe
+from .terminal import Lines
+
+_SIZE_LIMIT = 4093  # Flask's MAX_COOKIE_SIZE
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+_LIFETIME = "PERMANENT_SESSION_LIFETIME in Flask, max_age in Starlette"
+FORMATS = {
+    "deleted": 'no session: a deleted cookie is set to nothing or "null"',
+    "django": "a value of Django's signing, with colons between its parts",
+    "jwt": "a JSON Web Token, not a session cookie",
+    "session-id": "probably the identifier of a session that a server keeps",
+    "litestar": "Litestar's encrypted session cookie",
+    "unknown": "no format that is known here",
+    "flask": "Flask's session cookie",
+    "flask-login": "Flask-Login's remember cookie, not a session: Flask-Login reads it where the session has no user",
+    "flask-wtf": "Flask-WTF's CSRF token, not a session: it belongs into a form or the header X-CSRFToken",
+    "starlette": "the format of Starlette's own middleware; accept_starlette_cookies=True opens it",
+}
+
+_FOR_PEOPLE = {"text", "is_fallback", "is_verified", "verdict"}
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What is found out about a cookie. The fields up to ``content`` are the keys of ``inspect --json``."""
+
+    format: str = "unknown"
+    compressed: bool = False
+    signed_at: str | None = None
+    age: int | None = None
+    size: int
+    size_of: str
+    size_limit: int = _SIZE_LIMIT
+    opens: bool | None = None
+    lifetime: int
+    lifetime_source: str
+    keys: list[str]
+    key: int | None = None
+    key_source: str | None = None
+    reasons: list[str] = field(default_factory=list[str])
+    notes: list[str]
+    browser: dict[str, Any] | None = None
+    content: Any = None
+    text: str = ""  #: the content for people, with types that JSON lacks
+    is_fallback: bool = False
+    is_verified: bool = False  #: whether the key signed it as the application does
+    verdict: Verdict | None = None
+
+    def json(self) -> str:
+        """Return one line of JSON, as RFC 8259 has it."""
+        return json.dumps({key: value for key, value in vars(self).items() if key not in _FOR_PEOPLE}, allow_nan=False)
+
+
+def lines(report: Report) -> Lines:
+    """Return the report for people to read."""
+    shown = [("", f"format   {FORMATS[report.format].partition(';')[0]}{', compressed' * report.compressed}")]
+    if report.age is not None:
+        size, unit = next((pair for pair in _UNITS if abs(report.age) >= pair[0]), _UNITS[-1])
+        count = abs(report.age) // size
+        words = f"{count} {unit}{'s' * (count != 1)} {'ago' if report.age >= 0 else 'ahead'}"
+        shown.append(("", f"signed   {report.signed_at}, {words} ({report.age} s)"))
+    size_text = f"size     {report.size} bytes, the {report.size_of}; a Set-Cookie field may have {report.size_limit}"
+    too_large = report.size > report.size_limit
+    shown.append(("yellow", f"{size_text}: TOO LARGE") if too_large else ("", size_text))
+    if report.verdict:
+        color = "red" if report.verdict.reasons else ""
+        shown += _column("browser", [(color, line) for line in describe(report.verdict)])
+    shown += _verdict_lines(report)
+    shown += [("red", f"         - {reason}") for reason in report.reasons]
+    if report.keys:
+        source = "assumed, Flask's default" if report.lifetime_source == "assumed" else report.lifetime_source
+        shown.append(("", f"lifetime {duration(report.lifetime)} ({source}); {_LIFETIME}"))
+        shown.append(("", f"tried    {', '.join(f'{number}. {key}' for number, key in enumerate(report.keys, 1))}"))
+    if report.key:
+        fallback = ", a fallback" * report.is_fallback
+        shown.append(("", f"key      {report.key} of {len(report.keys)}, {report.key_source}{fallback}"))
+    shown += _column("notes", [("yellow", f"- {note}") for note in report.notes])
+    if not report.text:
+        return [*shown, ("", "content  none that can be read")]
+    return [*shown, _title(report), *(("", line) for line in report.text.split("\n"))]
+
+
+def _verdict_lines(report: Report) -> Lines:
+    if report.opens is None:
+        how = "set FLASK_SECRET_KEY or SECRET_KEY, or give --key-env, --key-file, --ask-key or --app"
+        why = "; it would not, because" * bool(report.reasons)
+        return [("", f"opens    not tried, no key was given ({how}){why}")]
+    if not report.opens:
+        return [("red", "opens    no, because")]
+    until = _later(report.signed_at, report.lifetime)
+    if report.lifetime_source == "assumed":
+        until += f", if the lifetime is {duration(report.lifetime)}, which is assumed: give --max-age or --app"
+    return [("green", f"opens    yes, until {until}")]
+
+
+def _later(date: str | None, seconds: int) -> str:
+    try:
+        return (datetime.fromisoformat(date or "") + timedelta(seconds=seconds)).isoformat()
+    except OverflowError:
+        return "the calendar ends"
+
+
+def _column(title: str, entries: Lines) -> Lines:
+    return [(color, f"{title if not at else '':<9}{line}") for at, (color, line) in enumerate(entries)]
+
+
+def _title(report: Report) -> tuple[str, str]:
+    if report.key is None:
+        return "yellow", "content  NOT VERIFIED, anyone can have written it"
+    if report.is_verified:
+        return "green", "content  verified"
+    return "yellow", f"content  signed with key {report.key}, but not as a session of this application"
+
+
+def duration(seconds: int) -> str:
+    """Return a duration in words, exactly."""
+    rest, words = abs(seconds), list[str]()
+    for size, unit in _UNITS:
+        count, rest = divmod(rest, size)
+        if count:
+            words.append(f"{count} {unit}{'s' * (count != 1)}")
+    return ("-" * (seconds < 0) + " ".join(words)) or "0 seconds"
