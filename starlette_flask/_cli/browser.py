@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from time import time
 from typing import NamedTuple
 
-from ..cookies import _check_prefix, parse_set_cookie
+from ..cookies import _missing_for_prefix, parse_set_cookie
 
 _LONGEST_PAIR = 4096  # bytes of name and value together (RFC 6265bis 5.6)
 _LONGEST_LIFE = timedelta(days=400)  # what an expiry date is cut down to (RFC 6265bis 5.5)
@@ -57,11 +57,9 @@ def judge(field: bytes) -> Verdict:
         refused.append("it has a control character")
     if (size := len(field.partition(b";")[0].strip())) - 1 > _LONGEST_PAIR:
         refused.append(f"name and value have {size - 1} bytes, more than {_LONGEST_PAIR}")
-    try:
-        host_only = path == "/" and not cookie.domain
-        _check_prefix(cookie.name.decode("latin-1"), secure=secure, httponly=http_only, host_only=host_only)
-    except ValueError as error:
-        refused.append(str(error))
+    name, host_only = cookie.name.decode("latin-1"), path == "/" and not cookie.domain
+    if missing := _missing_for_prefix(name, secure=secure, httponly=http_only, host_only=host_only):
+        refused.append(f"a name such as {name!r} needs {' and '.join(missing)}")
     if same_site == "none" and not secure:
         refused.append("SameSite=None needs Secure: https_only=True, or SESSION_COOKIE_SECURE in Flask")
     if cookie.partitioned and not secure:
