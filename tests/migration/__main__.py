@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import secrets
 import signal
 import ssl
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +27,7 @@ from tests.browser.chromium import find_chromium
 from .browser import Browser
 from .certificate import write_certificate
 from .clients import Client, Load, PageError
-from .servers import Servers, find_nginx
+from .servers import HERE, ROOT, Servers, find_nginx
 
 OLD, NEW, CSRF, NEW_CSRF = (secrets.token_hex() for _ in range(4))
 
@@ -87,6 +89,20 @@ class Trial:
         self.ok(f"customers so far: {did}", load.problems[:3], [])
         load.problems.clear()
 
+    async def settings(self, name: str) -> None:
+        """The module has the settings that the command prints; keys apart, which the command does not tell."""
+
+        def settings(code: str) -> list[str]:
+            found = re.findall(r"^    (\w+=.*),$", code.replace("'", '"'), re.MULTILINE)
+            return [setting for setting in found if "secret_key" not in setting]
+
+        command = [sys.executable, "-m", "starlette_flask", "settings", "tests.migration.flask_shop:app"]
+        environment = os.environ | {"SHOP_KEYS": str(self.servers.keys)}
+        process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, env=environment, cwd=ROOT)
+        printed, _ = await process.communicate()
+        written = settings((HERE / f"{name}.py").read_text("utf-8"))
+        self.ok(f"{name}.py has the settings that the command prints", written, settings(printed.decode()))
+
     def client(self) -> Client:
         return Client(self.servers.url, self.tls)
 
@@ -144,6 +160,7 @@ async def go_through(trial: Trial, servers: Servers, browser: Browser) -> None:
         await trial.load(load)
 
         trial.stage("3. Side by side behind nginx")
+        await trial.settings("beside")
         await trial.over("beside", "flask", "beside")
         await trial.walk("3", account="FastAPI", login="Flask")
         await trial.details()
@@ -172,6 +189,7 @@ async def go_through(trial: Trial, servers: Servers, browser: Browser) -> None:
         await trial.details()
 
         trial.stage("6. Flask gone")
+        await trial.settings("flask_gone")
         await trial.over("fastapi", "flask_gone")
         await trial.walk("6", account="FastAPI", login="FastAPI")
         await trial.details()
