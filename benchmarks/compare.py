@@ -13,11 +13,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import repeat
 from math import exp, log
 from statistics import quantiles
-from time import perf_counter
+from time import process_time
 from typing import Any, TypeVar
 
 from .codecs import FLOOR, SESSIONS, codecs
-from .peers import PEER_NAMES, Call, peers, prepare
+from .peers import PEER_NAMES, Call, Peer, checkout, peers, prepare
 from .scenarios import MEANS, OURS, PUBLISHED, SCENARIOS, STARLETTE, Scenario
 
 K = TypeVar("K", bound=Hashable)
@@ -39,10 +39,10 @@ def interleave(calls: Mapping[K, Callable[[], Any]], seconds: float, burst: floa
 
 
 def _time(call: Callable[[], Any], count: int) -> float:
-    start = perf_counter()
+    start = process_time()
     for _ in repeat(None, count):
         call()
-    return (perf_counter() - start) / count
+    return (process_time() - start) / count
 
 
 def geometric_mean(ratios: list[float]) -> float:
@@ -50,9 +50,10 @@ def geometric_mean(ratios: list[float]) -> float:
     return exp(sum(map(log, ratios)) / len(ratios))
 
 
-def overheads(names: Sequence[str], scenarios: Iterable[Scenario], seconds: float) -> dict[str, dict[str, float]]:
+def overheads(
+    competitors: Mapping[str, Peer], names: Sequence[str], scenarios: Iterable[Scenario], seconds: float
+) -> dict[str, dict[str, float]]:
     """Return scenario -> competitor -> seconds over the bare application."""
-    competitors = peers()
     found: dict[str, dict[str, float]] = {}
     for scenario in scenarios:
         calls: dict[str, Call] = {}
@@ -103,11 +104,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.2, help="for each competitor and scenario (0.2)")
     parser.add_argument("--all", action="store_true", help="every peer, not only those that the targets name")
     parser.add_argument("--only", default="", help="a regular expression for scenarios; then without the codec")
+    parser.add_argument("--beside", metavar="FOLDER", help="only this package and the one in another checkout")
     options = parser.parse_args()
 
     scenarios = [scenario for scenario in SCENARIOS if re.search(options.only, scenario.name)]
-    table = overheads(PEER_NAMES if options.all else (OURS, *TARGETS), scenarios, options.seconds)
+    competitors = peers()
+    names = PEER_NAMES if options.all else (OURS, *TARGETS)
+    if options.beside:
+        competitors[options.beside] = checkout(options.beside)
+        names = (OURS, options.beside)
+    table = overheads(competitors, names, scenarios, options.seconds)
     print_table(table)
+    if options.beside:
+        return
     print_means(table)
     if not options.only:
         compare_codecs(options.seconds)

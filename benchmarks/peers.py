@@ -8,8 +8,11 @@ it: ``mark_accessed()`` where Starlette would, ``load()`` where starsessions' us
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import cycle
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from flask import Flask, Request, Response
@@ -239,6 +242,22 @@ def peers() -> dict[str, Peer]:
         FlaskPeer(),
     ]
     return {peer.name: peer for peer in found}
+
+
+def checkout(folder: str) -> Peer:
+    """Return the package in another checkout as a competitor named ``folder``."""
+    here = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "starlette_flask"}
+    sys.path.insert(0, folder)
+    try:
+        other = importlib.import_module("starlette_flask")
+    finally:
+        sys.path.remove(folder)
+        for name in list(sys.modules):
+            if name.partition(".")[0] == "starlette_flask":
+                del sys.modules[name]
+        sys.modules.update(here)
+    assert Path(str(other.__file__)).is_relative_to(folder), f"no package in {folder}"
+    return Peer(folder, lambda app: other.SessionMiddleware(app, SECRET_KEY), marking_app)
 
 
 async def _litestar_handler() -> None:

@@ -1,4 +1,4 @@
-"""The types of an ASGI callable, as the ASGI 3 specification names its parts."""
+"""The types of an ASGI callable, as the ASGI 3 specification names its parts. Private."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Cookie field -> a value, and a value + attributes -> the Set-Cookie field.
+"""The Cookie field -> a value, and a value + attributes -> the Set-Cookie field. Private.
 
 Facts, where the grammar differs from what one expects:
 
@@ -41,8 +41,8 @@ _ESCAPE = re.compile(rb"\\([0-3][0-7]{2}|.)")
 def read_cookie(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """Return the value that Werkzeug reads for the cookie ``name``, or ``None`` where there is no such cookie.
 
-    ``headers`` are an ASGI scope's: pairs of a lower-case name and a value. Bytes above 0x7F come back as they are,
-    where Werkzeug takes them for Latin-1; no signed value has any. Raises nothing, whatever the bytes.
+    ``headers`` are an ASGI scope's: pairs of a lower-case name and a value. Bytes above 0x7F are taken for Latin-1 and
+    come back as UTF-8: base64 skips them, but counts them for its padding. Raises nothing, whatever the bytes.
     """
     field = b""
     for field_name, value in headers:  # 0.3 us for 15 headers; a comprehension takes 0.4
@@ -51,6 +51,8 @@ def read_cookie(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> bytes | 
                 field = b";".join([other for field_name, other in headers if field_name == b"cookie"])
                 break
             field = value
+    if not field.isascii():
+        field = field.decode("latin-1").encode()
     at = field.find(name)
     if at < 0:
         return None
@@ -93,7 +95,9 @@ def _scan(field: bytes, name: bytes) -> bytes | None:
     while True:
         if part := _PART.match(field, position):
             if part[1] == name:
-                return part[3] or b"" if part[2] is None else unescape(part[2])
+                if part[2] is None:
+                    return part[3] or b""
+                return unescape(part[2]).decode(errors="replace").encode()
             position = part.end()
         else:
             position = field.find(b";", position) + 1

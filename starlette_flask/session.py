@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from typing import Any, cast
 
+from .contents import IMMUTABLE
+
 _MISSING: Any = object()
 
 # Past the tracking; a module's name is found faster than super() makes its object.
@@ -30,35 +32,12 @@ class Session(dict[str, Any]):
     it shows ends up in logs; print ``dict(session)`` to see it.
     """
 
-    # What the middleware assigns to every session of its own. With attributes instead of slots, each would have a
-    # __dict__, and a request without a cookie would take 2.1 us instead of 1.9.
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_ended",
-        "_may_save",
-        "_new",
-        "_owner",
-        "_path",
-        "_picture",
-        "_saved",
-        "_unsaved",
-    )
-    _owner: object  # the middleware itself
-    _path: str  # the request's
-    _saved: object  # what the client has
-    _new: bool  # no cookie opened
-    _picture: bytes | None  # of the content, as it was loaded and then as the response started
-    _may_save: bool  # the response may have to set the cookie: one question instead of two
-    _unsaved: bool  # a write since the middleware last saved
-    _ended: bool  # the application has returned
-
     #: Whether the session was read. The response then has ``Vary: Cookie``.
     accessed: bool = False
-    _modified: bool = False
-    _track_nested: bool = True
-    _refreshes: bool = False  # every response sets the cookie again
-    _is_foreign: bool = False  # came in Starlette's format, which nobody else here reads
+    _modified: bool | None = None  # None until a method writes or somebody assigns: then values are compared
+    _exposed: frozenset[str] = frozenset()  # keys whose values the application may have changed in place
+    _dirty: bool = False  # written to since it was saved
+    _new: bool = True
 
     def mark_accessed(self) -> None:
         """Mark the session as read. Starlette calls this whenever ``request.session`` is used."""
@@ -66,7 +45,7 @@ class Session(dict[str, Any]):
 
     def mark_modified(self) -> None:
         """Mark the session as changed, so that the response sets the cookie."""
-        self.accessed = self._modified = self._unsaved = self._may_save = True
+        self.accessed = self._modified = self._dirty = True
 
     @property
     def modified(self) -> bool:
@@ -76,13 +55,12 @@ class Session(dict[str, Any]):
         then on only what a method changes, as in Flask (``flask.sessions.SecureCookieSession.modified``).
         """
         self.accessed = True
-        return self._modified
+        return bool(self._modified)
 
     @modified.setter
     def modified(self, value: bool) -> None:
         self.accessed = True
-        self._modified = self._unsaved = self._track_nested = bool(value)
-        self._may_save = True
+        self._modified = self._dirty = bool(value)
 
     @property
     def permanent(self) -> bool:
@@ -101,29 +79,54 @@ class Session(dict[str, Any]):
     def new(self) -> bool:
         """Whether the request brought no cookie that opened. (Flask's cookie session always says ``False``.)"""
         self.accessed = True
-        return bool(getattr(self, "_new", True))
+        return self._new
 
     # For the middleware, which looks past the tracking.
+
+    @classmethod
+    def _opened(cls, content: dict[str, Any]) -> Session:
+        """Return a session that is not new."""
+        session = cls(content)
+        session._new = False
+        return session
+
+    def _get(self, key: str) -> Any:
+        return _get(self, key)
 
     def _content(self) -> dict[str, Any]:
         return dict(_items(self))
 
-    def _is_permanent(self) -> bool:
-        return bool(_get(self, "_permanent"))
-
     def _replace(self, content: dict[str, Any]) -> None:
         super().clear()
         super().update(content)
+        self._expose_all()
+
+    def _mark_saved(self) -> None:
+        self._dirty = False
+
+    # Values that can be changed in place. The middleware compares those that the application got hold of.
+
+    def _expose(self, key: str) -> None:
+        self._exposed |= {key}
+
+    def _expose_all(self) -> None:
+        self._exposed |= {key for key, value in _items(self) if type(value) not in IMMUTABLE}
 
     # Reading. `__iter__` being a method of ours makes `dict(session)` and `{**session}` go through `keys`.
 
     def __getitem__(self, key: str) -> Any:
         self.accessed = True
-        return _getitem(self, key)
+        value = _getitem(self, key)
+        if type(value) not in IMMUTABLE:
+            self._expose(key)
+        return value
 
     def get(self, key: str, default: Any = None, /) -> Any:
         self.accessed = True
-        return _get(self, key, default)
+        value = _get(self, key, default)
+        if type(value) not in IMMUTABLE:
+            self._expose(key)
+        return value
 
     def __contains__(self, key: object) -> bool:
         self.accessed = True
@@ -147,14 +150,17 @@ class Session(dict[str, Any]):
 
     def values(self) -> ValuesView[Any]:  # type: ignore[override]
         self.accessed = True
+        self._expose_all()
         return super().values()
 
     def items(self) -> ItemsView[str, Any]:  # type: ignore[override]
         self.accessed = True
+        self._expose_all()
         return super().items()
 
     def copy(self) -> dict[str, Any]:
         self.accessed = True
+        self._expose_all()
         return super().copy()
 
     def __eq__(self, other: object) -> bool:
@@ -167,10 +173,12 @@ class Session(dict[str, Any]):
 
     def __or__(self, other: Any, /) -> Any:
         self.accessed = True
+        self._expose_all()
         return super().__or__(other)
 
     def __ror__(self, other: Any, /) -> Any:
         self.accessed = True
+        self._expose_all()
         return super().__ror__(other)
 
     def __repr__(self) -> str:
@@ -184,6 +192,8 @@ class Session(dict[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         self.accessed = True
         _setitem(self, key, value)
+        if type(value) not in IMMUTABLE:
+            self._expose(key)
         self.mark_modified()
 
     def __delitem__(self, key: str) -> None:
@@ -194,6 +204,7 @@ class Session(dict[str, Any]):
     def __ior__(self, other: Any, /) -> Session:  # type: ignore[override]
         self.accessed = True
         super().__ior__(other)
+        self._expose_all()
         self.mark_modified()
         return self
 
@@ -210,6 +221,7 @@ class Session(dict[str, Any]):
     def update(self, other: Any = None, /, **kwargs: Any) -> None:  # Werkzeug's takes None, too
         self.accessed = True
         super().update(() if other is None else other, **kwargs)
+        self._expose_all()
         self.mark_modified()
 
     def pop(self, key: str, default: Any = _MISSING) -> Any:
@@ -222,6 +234,8 @@ class Session(dict[str, Any]):
     def setdefault(self, key: str, default: Any = None) -> Any:
         present = key in self
         value = super().setdefault(key, default)
+        if type(value) not in IMMUTABLE:
+            self._expose(key)
         if not present:
             self.mark_modified()
         return value

@@ -22,8 +22,8 @@ NOW = datetime(2024, 2, 29, 12, tzinfo=timezone.utc)
 
 
 def as_werkzeug_reads(*fields: bytes, name: str = "session") -> bytes | None:
-    """The value that a Flask application would see, as the bytes that arrived."""
-    value = parse_cookie(";".join(field.decode() for field in fields)).get(name)
+    """The value that a Flask application would see, in UTF-8 as itsdangerous takes it."""
+    value = parse_cookie(";".join(field.decode("latin-1") for field in fields)).get(name)
     return None if value is None else value.encode()
 
 
@@ -73,7 +73,7 @@ class TestRead:
             (b"session = \x0bv\n", b"\x0bv\n"),
             (b"session =XvX ; x=1", b"XvX"),
             (b"\nsession=1", None),
-            ("session=é🍕".encode(), "é🍕".encode()),
+            (b"session=\xe9\xff", "éÿ".encode()),
             (b'session="abc"', b"abc"),
             (b'session=""', b""),
             (b'session = "a b; c" ; x=1', b"a b; c"),
@@ -81,6 +81,8 @@ class TestRead:
             (b'x="; session=no"; session=yes', b"yes"),
             (rb'session="a\"b\\c\073\12\400\377"'.replace(rb"\377", b""), rb'a"b\c;12400'),
             (rb'session="\303\251"', "é".encode()),
+            (rb'session="\377"', "\ufffd".encode()),
+            (b'session="\xe9"', "é".encode()),
             ('session="\\é\\"'.encode(), None),
             (b'session="abc', None),
             (b'session="abc; session=ok', b"ok"),
@@ -138,10 +140,6 @@ class TestRead:
     def test_a_name_is_no_pattern(self, name: str) -> None:
         field = f"aXb=0; {name}=1; ; a=2".encode()
         assert read(field, name=name.encode()) == as_werkzeug_reads(field, name=name) == b"1"
-
-    def test_bytes_that_are_no_utf8_come_back_as_they_are(self) -> None:
-        assert read(b"session=\xff\xfe") == b"\xff\xfe"
-        assert read(rb'session="\377"') == b"\xff"
 
     @settings(max_examples=100, deadline=None)
     @given(st.lists(st.tuples(st.sampled_from([b"cookie", b"host"]), st.binary(max_size=20)), max_size=3))

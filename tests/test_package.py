@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import starlette_flask
+from starlette_flask.testing import session_transaction
 
 PACKAGE = Path(starlette_flask.__file__).parent
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(PACKAGE)], "starlette_flask."))
@@ -50,6 +51,7 @@ class TestPublicNames:
         ("home", "name"),
         [
             ("starlette_flask.middleware.sessions", "SessionMiddleware"),
+            ("starlette_flask.middleware.flask_settings", "flask_settings"),
             ("starlette_flask.session", "Session"),
             ("starlette_flask.codec", "SessionCodec"),
             ("starlette_flask.tagged_json", "TaggedJSONSerializer"),
@@ -62,6 +64,13 @@ class TestPublicNames:
         assert (thing.__module__, thing.__name__) == (home, name)
         assert thing.__doc__
 
+    def test_session_transaction_has_a_module_of_its_own(self) -> None:
+        """Only tests need it, so only they import it."""
+        names: dict[str, Any] = {}
+        exec("from starlette_flask.testing import *", names)
+        assert {name for name in names if name != "__builtins__"} == {"session_transaction"}
+        assert "session_transaction" not in starlette_flask.__all__
+
     def test_all(self) -> None:
         assert sorted(starlette_flask.__all__) == [
             "JSONTag",
@@ -69,6 +78,7 @@ class TestPublicNames:
             "SessionCodec",
             "SessionMiddleware",
             "TaggedJSONSerializer",
+            "flask_settings",
         ]
         names: dict[str, Any] = {}
         exec("from starlette_flask import *", names)
@@ -101,6 +111,7 @@ class TestPublicNames:
             assert typing.get_type_hints(thing)
         if sys.version_info >= (3, 11):  # typing.Unpack came then
             assert "overrides" in typing.get_type_hints(starlette_flask.SessionMiddleware.from_flask)
+            assert "settings" in typing.get_type_hints(session_transaction)
 
     def test_asgi_names_the_parts_of_the_protocol(self) -> None:
         asgi = importlib.import_module("starlette_flask.asgi")
@@ -152,13 +163,35 @@ print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}} -
         assert printed == "blocked: flask\n"
 
     def test_the_ground_floor_stands_on_nothing(self) -> None:
-        for module in ("asgi", "cookies", "session", "tagged_json"):
-            assert imports_of(PACKAGE / f"{module}.py") == set()
-        assert imports_of(PACKAGE / "codec.py") == {"starlette_flask.tagged_json"}
+        """But for types: which are immutable, and what a cookie holds."""
+        floor = {
+            "asgi": set(),
+            "cookies": set(),
+            "tagged_json": set(),
+            "contents": {"tagged_json"},
+            "session": {"contents"},
+            "starlette_format": {"tagged_json"},
+            "verified": {"contents"},
+            "codec": {"tagged_json"},
+        }
+        for module, below in floor.items():
+            assert imports_of(PACKAGE / f"{module}.py") == {f"starlette_flask.{name}" for name in below}
 
     def test_no_extension_knows_the_middleware(self) -> None:
         for path in (PACKAGE / "extensions").glob("*.py"):
             assert not any("middleware" in name for name in imports_of(path))
+
+    def test_what_is_not_public_says_so(self) -> None:
+        """By a ``_`` before its name, or in its first line."""
+        public = {
+            "__init__", "__main__", "codec", "session", "tagged_json", "middleware/__init__", "middleware/sessions",
+            "middleware/flask_settings",
+            "testing",
+        }  # fmt: skip
+        for path in PACKAGE.rglob("*.py"):
+            name = path.relative_to(PACKAGE).with_suffix("").as_posix()
+            if name not in public and not name.startswith("extensions/") and not path.name.startswith("_"):
+                assert " Private." in path.read_text("utf-8").partition("\n")[0], name
 
     def test_every_module_is_looked_at(self) -> None:
         files = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in PACKAGE.rglob("*.py")}

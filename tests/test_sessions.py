@@ -454,15 +454,6 @@ class TestRequest:
             expected = dict(flask.session)
         assert seen_by(headers=headers) == expected
 
-    @pytest.mark.parametrize(
-        "cookie",
-        [None, signed(CONTENT), signed({"cart": [1]}), signed(CONTENT)[:-1]],
-        ids=["none", "flat", "nested", "bad"],
-    )
-    def test_a_session_that_nobody_looks_at_is_no_more_than_a_dict_with_slots(self, cookie: str | None) -> None:
-        session = call(SessionMiddleware(answer, KEY), cookie=cookie).scope["session"]
-        assert vars(session) == {}
-
     @pytest.mark.parametrize("kind", [iter, tuple, list])
     def test_the_application_can_read_the_headers_too(self, kind: Callable[[Any], Any]) -> None:
         fields = [(b"cookie", f"session={signed(CONTENT)}".encode()), (b"x", b"y")]

@@ -338,7 +338,7 @@ def _id_text(value: object) -> str:
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, str | int | UUID) and not isinstance(value, bool)
+    return isinstance(value, (str, int, UUID)) and not isinstance(value, bool)
 
 
 def _forget_pending(session: MutableMapping[str, Any]) -> None:

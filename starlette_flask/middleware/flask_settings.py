@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 from warnings import warn
 
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 
 from ..tagged_json import TaggedJSONSerializer, json_default, untag_all
+
+if sys.version_info >= (3, 11):
+    from typing import Unpack
+elif TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Settings(TypedDict, total=False):
@@ -54,7 +60,7 @@ _ASKED = {
 _FIXED = ("open_session", "save_session", "should_set_cookie", "get_expiration_time", "is_null_session")
 
 
-def flask_settings(flask_app: Any, overrides: Settings) -> Settings:
+def flask_settings(flask_app: Any, **overrides: Unpack[Settings]) -> Settings:
     """Return keyword arguments for ``SessionMiddleware``: the application's settings, then ``overrides``.
 
     Asked are ``flask_app.config``, the ``get_*`` methods of ``flask_app.session_interface`` and its

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import logging
 import re
 import sys
-from base64 import b64decode
 from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from datetime import timedelta
 from enum import Enum
-from json import loads as json_loads
 from time import time
 from typing import TYPE_CHECKING, Any, cast
 from warnings import warn
 
-from itsdangerous import BadData, BadPayload, TimestampSigner
+from itsdangerous import BadData, BadPayload
 
 from ..asgi import ASGIApp, Message, Scope, Send
-from ..codec import SessionCodec
+from ..codec import SessionCodec, is_current
+from ..contents import EMPTY, Content, Stored, changed_keys, merge, same, stored
 from ..cookies import CookieWriter, is_cookie_value, parse_set_cookie, read_cookie
 from ..session import Session
-from ..snapshot import Snapshot, take_picture
+from ..starlette_format import StarletteFormat
 from ..tagged_json import is_dict
+from ..verified import VerifiedValues
 from .flask_settings import Settings, flask_settings
 
 if sys.version_info >= (3, 11):
@@ -33,14 +35,15 @@ elif TYPE_CHECKING:
 
 logger = logging.getLogger("starlette_flask")
 
-#: Where a scope has the innermost session of this class, whatever the application put in its place.
-_OURS = "starlette_flask.session"
+#: Where a scope has the innermost responder of this package.
+_KEY = "starlette_flask.responder"
 _SCOPES = frozenset({"http", "websocket"})
 #: The messages that can carry a cookie to the client, and the one that says that none will.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
-#: How many values are remembered at most, and in how many bytes each, half of them for its renewed form.
-_REMEMBERED_VALUES, _REMEMBERED_SIZE = 1024, 12_000
+#: The scope of a responder whose request has ended.
+_ENDED: Scope = {}
 _LONGEST = timedelta(days=365 * 1000)  # keeps Expires a date with a four-digit year
+_CACHE_SIZE = 16 << 20
 
 
 class SessionMiddleware:
@@ -75,8 +78,7 @@ class SessionMiddleware:
     :param accept_starlette_cookies: open cookies that Starlette's middleware signed with these keys, too, and
         write them in Flask's format with that very response.
 
-    What a value holds is remembered once it verified, for 1024 values and in 16 MB at most, unless ``serializer`` is
-    given. The look-up tells an attacker nothing: it compares salted hashes of whole values.
+    What a value holds is kept once it verified, in 16 MiB of memory at most, unless ``serializer`` is given.
 
     Raises ``TypeError`` or ``ValueError`` for a setting that cannot work or is not safe, never showing a secret.
     """
@@ -134,13 +136,9 @@ class SessionMiddleware:
         self._max_cookie_size = _whole_number("max_cookie_size", max_cookie_size)
         self._leeway = _whole_number("leeway", leeway)
         self._allowed = None if allow_path_regex is None else _pattern("allow_path_regex", allow_path_regex)
-        # A serializer of an application's own is asked each time: it may write or open otherwise the next time, and
-        # marshal, which snapshots are made with, turns what its tags may give (a bytearray) into plain bytes.
-        self._may_remember = serializer is None
-        #: A value that verified -> when it was signed, and what it holds. A browser sends one cookie with many
-        #: requests, and to verify and parse it again would take two thirds of a request's time.
-        self._remembered: dict[bytes, tuple[int, bytes | Snapshot]] = {}
-        self._starlette = TimestampSigner(self._codec.secret_keys) if accept_starlette_cookies else None
+        self._has_own_serializer = serializer is not None  # it is asked each time, and may answer otherwise then
+        self._verified = VerifiedValues(_CACHE_SIZE)
+        self._starlette = StarletteFormat(self._codec.secret_keys) if accept_starlette_cookies else None
         # What two middlewares must have in common to be one; the codec's part shows no key.
         self._identity = (
             self._codec.identity,
@@ -164,216 +162,115 @@ class SessionMiddleware:
         A session class of its own is warned about: on this side, the session is a :class:`starlette_flask.Session`.
         See :func:`starlette_flask.middleware.flask_settings.flask_settings` for what is asked of the application.
         """
-        return cls(app, **flask_settings(flask_app, overrides))
+        return cls(app, **flask_settings(flask_app, **overrides))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ``http`` or ``websocket`` connection with a session; pass any other on untouched."""
-        if (
-            scope["type"] not in _SCOPES
-            or (self._allowed is not None and not self._allowed.match(scope.get("path", "")))
-            or (_OURS in scope and self._shares(scope))
-        ):
+        if scope["type"] not in _SCOPES or (self._allowed and not self._allowed.match(scope.get("path", ""))):
             await self.app(scope, receive, send)
             return
-        scope["session"] = scope[_OURS] = session = self._open(scope)
-        begun: str | None = None  # the type of the message that did or could have brought the cookie
-        server_send: Send = send
-
-        # Not async itself: it hands on what the server's own send returns, and saves a coroutine per message.
-        def send_with_session(message: Message) -> Awaitable[None]:
-            nonlocal begun
-            if not begun and message["type"] in _STARTS:
-                if begun is None:
-                    begun = ""  # should saving fail, its error says it all
-                    if session.accessed or session._may_save or scope.get("session") is not session:
-                        message = self._save(scope, session, message)
-                    begun = message["type"]
-                else:  # the page that answers such an error
-                    message = {**message, "headers": _vary_on_cookie(list(message.get("headers") or ()))}
-            return server_send(message)
-
+        outer: _Responder | None = scope.get(_KEY)
+        if outer is not None and outer.serves(self):
+            outer.adopt_replacement(scope)
+            scope["session"] = outer.session
+            await self.app(scope, receive, send)
+            return
+        responder = _Responder(self, scope, send)
         try:
-            await self.app(scope, receive, send_with_session)
+            await self.app(scope, receive, responder.send)
         finally:
-            session._ended = True
-            if begun and (
-                scope.get("session") is not session
-                or session._unsaved
-                or (session._picture is not None and session._track_nested and "accessed" in vars(session))
-            ):
-                self._report_late_changes(scope, session, begun)
+            responder.close()
 
-    def _shares(self, scope: Scope) -> bool:
-        """Say whether a middleware further out has equal settings; its session is then the one in here, too."""
-        outer: Session = scope[_OURS]
-        if outer._ended or not isinstance(outer._owner, SessionMiddleware) or outer._owner._identity != self._identity:
-            return False
-        if scope.get("session") is not outer:
-            self._adopt(scope, outer)
-            scope["session"] = outer
-        return True
+    # What a responder asks for: from the cookie's value to the session, and back.
 
-    # Request to session
-
-    def _open(self, scope: Scope) -> Session:
-        """Return the session that the request brings, an empty one where it brings none that opens."""
-        headers: Iterable[tuple[bytes, bytes]] = scope.get("headers", ())
-        if not isinstance(headers, list):  # perhaps readable only once, and the application is to read them, too
-            headers = scope["headers"] = list(headers)
+    def open(self, headers: list[tuple[bytes, bytes]]) -> tuple[Session, Stored]:
+        """Return the session that a request brings, and what its client has; empty ones where nothing opens."""
         value = read_cookie(headers, self._name)
-        session = self._load(value) if value else None
-        if session is None:
-            session = Session()
-            session._saved = session._picture = None
-            session._new, session._may_save = True, False
-        session._owner = self
-        session._path = scope.get("path", "")  # as it came: routers rewrite it
-        session._unsaved = session._ended = False
-        return session
+        if not value:
+            return Session(), EMPTY
+        found = self._verified.get(value)
+        if found is not None and is_current(found.signed_at, self._opens_for, self._leeway):
+            return Session._opened(found.content()), found
+        opened = self._verify(value)
+        return (Session(), EMPTY) if opened is None else (Session._opened(opened[0]), opened[1])
 
-    def _load(self, value: bytes) -> Session | None:
-        """Return the session that a cookie's value holds, ``None`` where it does not open."""
-        saved: bytes | Snapshot
-        remembered = self._remembered.get(value)
+    def _verify(self, value: bytes) -> tuple[Content, Stored] | None:
+        """Open a value that was not seen before. Where it is rejected, say why in the log."""
+        reason = "BadSignature"
         try:
-            if remembered is None or not -self._leeway <= int(time()) - remembered[0] <= self._opens_for:
-                opened = self._codec.open(value, self._opens_for, self._leeway)
-                if opened is None:
-                    return self._load_otherwise(value, None)
+            opened = self._codec.open(value, self._opens_for, self._leeway)
+            if opened is not None:
                 content, serialized, signed_at = opened
                 if not is_dict(content):  # Flask answers such a request with 500
                     raise BadPayload("The payload is not an object")
-                self._remember(value, signed_at, serialized)
-                saved = serialized
-            else:
-                signed_at, saved = remembered
-                if isinstance(saved, bytes):
-                    content = self._codec.deserialize(saved)
-                    with suppress(ValueError):
-                        saved = Snapshot(content)
-                        self._remember(value, signed_at, saved)
-                else:
-                    content = saved.thaw()
+                if self._has_own_serializer:  # whose tags may give what marshal does not: a bytearray becomes bytes
+                    return content, Stored(serialized, self.deserialize, signed_at)
+                found = stored(content, serialized, self.deserialize, signed_at)
+                self._verified.add(value, found)
+                return content, found
         except BadData as error:
-            return self._load_otherwise(value, error)
-        session = Session(content)
-        session._new = session._may_save = False
-        session._saved = saved
-        session._picture = saved.picture if isinstance(saved, Snapshot) else take_picture(content, self._codec)
-        if self._refresh and content.get("_permanent"):
-            session._refreshes = session._may_save = True
-        return session
-
-    def _remember(self, value: bytes, signed_at: int, saved: bytes | Snapshot) -> None:
-        """Keep what a value holds for the next request that brings it, if both are small.
-
-        The first time it is kept as it came; a snapshot is made when it comes again, which many values never do.
-        """
-        size = len(value) + (len(saved) if isinstance(saved, bytes) else saved.size)
-        if self._may_remember and 2 * size <= _REMEMBERED_SIZE:  # twice: it may come to be kept renewed, too
-            if value not in self._remembered and len(self._remembered) >= _REMEMBERED_VALUES:
-                self._remembered.clear()
-            self._remembered[value] = (signed_at, saved)
-
-    def _load_otherwise(self, value: bytes, error: BadData | None) -> Session | None:
-        """Return the session of a cookie in Starlette's format, modified so that it is rewritten, or ``None``."""
-        if self._starlette is not None and not isinstance(error, BadPayload):
-            with suppress(Exception):  # nothing that Starlette wrote, either; the first error says why
-                text, signed_at = self._starlette.unsign(value, return_timestamp=True)
-                data = json_loads(b64decode(text))
-                age = int(time()) - int(signed_at.timestamp())
-                if is_dict(data) and -self._leeway <= age <= self._opens_for:
-                    session = Session(data)
-                    session._new = False
-                    session._saved = self._codec.serialize(data)
-                    session._picture = take_picture(data, self._codec)
-                    session._modified = session._may_save = session._is_foreign = True
-                    return session
-        if not logger.isEnabledFor(logging.DEBUG):
-            return None
-        # Not the error's text: it quotes parts of the value.
-        reason = "BadSignature" if error is None else type(error).__name__
-        if (cause := getattr(error, "original_error", None)) is not None:
-            reason += f" from {type(cause).__name__}"
+            reason = type(error).__name__  # not its text, which quotes parts of the value
+            if (cause := getattr(error, "original_error", None)) is not None:
+                reason += f" from {type(cause).__name__}"
+        if self._starlette is not None and (foreign := self._open_starlette(self._starlette, value)) is not None:
+            return foreign
         logger.debug("Cookie %r did not open, the session is empty: %s", self._cookie.name.decode(), reason)
         return None
 
-    # Session to response
+    def _open_starlette(self, starlette: StarletteFormat, value: bytes) -> tuple[Content, Stored] | None:
+        opened = starlette.open(value)
+        if opened is None or not is_current(opened[1], self._opens_for, self._leeway):
+            return None
+        content, signed_at = opened
+        try:
+            serialized = self._codec.serialize(content)
+        except Exception:  # a serializer of the application's own may refuse anything
+            return None
+        return content, stored(content, serialized, self.deserialize, signed_at, "starlette")
 
-    def _save(self, scope: Scope, session: Session, message: Message) -> Message:
-        """Return the message with what the session adds to its headers.
+    def serialize(self, content: Content) -> bytes:
+        """Return the serialized content. Raises ``TypeError``, which names the key, where it cannot be stored."""
+        try:
+            return self._codec.serialize(content)
+        except Exception as error:  # as in Flask, the request fails; here it says which key is to blame
+            vars(error).pop("__notes__", None)  # since Python 3.14 the json module quotes nested keys there
+            keys = [repr(key) for key in content if not self._can_store(content, key)]
+            where = f"key {', '.join(keys)}" if keys else "keys of different types"
+            raise TypeError(f"The session cannot be stored because of {where}: {error}") from error
 
-        The rules are those of ``flask.sessions.SecureCookieSessionInterface.save_session``. The application's
-        message and its headers are not touched: frameworks send one constant response to many users.
-        """
-        if message["type"] == "websocket.close":  # refused before it was accepted: no headers to put a cookie in
-            return message
-        if scope.get("session") is not session:
-            self._adopt(scope, session)
-        varies, changed = session.accessed, session._modified
-        # Whether it is permanent is looked up again only after `modified = False`: 0.06 us less for a read.
-        saves = changed or (session._refreshes if session._track_nested else self._refresh and session._is_permanent())
-        content = session._content() if saves or session._picture is not None else {}
-        # Not `varies`: an application may have set `accessed = False` after it changed something.
-        if (changed or session._picture is not None) and "accessed" in vars(session):
-            picture, session._picture = session._picture, take_picture(content, self._codec)
-            if not changed and session._track_nested and picture != session._picture:
-                changed = self._is_new(session, content)
-                saves = saves or changed
-        session._unsaved = False
-        headers: list[Any] = list(message.get("headers") or ())
-        names = [header[0].lower() for header in headers]
-        if saves:
-            inner = self._inner_cookies(session, headers) if b"set-cookie" in names else None
-            if not inner:
-                as_it_came = session._track_nested and not changed and self._may_remember
-                headers.append((b"set-cookie", (self._render_again if as_it_came else self._render)(session, content)))
-                varies = True
-            elif changed:
-                headers = self._merge(session, content, headers, inner)
-                varies = True
-        if varies and b"vary" not in names:  # most responses; _vary_on_cookie takes 0.5 us more
-            headers.append((b"vary", b"Cookie"))
-        elif varies:
-            _vary_on_cookie(headers)
-        return {**message, "headers": headers}
+    def _can_store(self, content: Content, key: str) -> bool:
+        try:
+            self._codec.serialize({key: content[key]})
+        except Exception:
+            return False
+        return True
 
-    def _render(self, session: Session, content: dict[str, Any]) -> bytes:
+    def deserialize(self, serialized: bytes) -> Content:
+        """Return content as it comes back from a cookie: an int key is text by then."""
+        content: Content = self._codec.deserialize(serialized)
+        return content
+
+    def render(self, content: Content, serialized: bytes) -> bytes:
         """Return the Set-Cookie field that brings this content to the client."""
         if not content:
-            session._saved = None
             return self._cookie.deletion
-        session._saved = serialized = self._serialize(content)
         now = time()
         return self._field(self._codec.sign(self._codec.pack(serialized), int(now)), now, content)
 
-    def _render_again(self, session: Session, content: dict[str, Any]) -> bytes:
+    def renew(self, content: Content, serialized: bytes) -> bytes:
         """Return the Set-Cookie field that gives the client what it has, dated anew.
 
-        Every response does so for a permanent session. The payload is made once, and the client's next request finds
-        the new value remembered, which together take two thirds off the time.
+        Every response does so for a permanent session, and the client's next request brings that value.
         """
-        saved = session._saved
-        renewed = saved.written() if isinstance(saved, Snapshot) else None
-        if renewed is not None:
-            session._saved, payload = renewed, cast("bytes", renewed.payload)
-        else:
-            # Of what was remembered, never of this request's content: others will begin with it.
-            again = saved.thaw() if isinstance(saved, Snapshot) else content
-            session._saved = serialized = self._serialize(again)
-            payload = self._codec.pack(serialized)
-            with suppress(ValueError, BadData):
-                session._saved = renewed = Snapshot(self._codec.deserialize(serialized))  # keys as they will come
-                renewed.payload = payload
-                if isinstance(saved, Snapshot):
-                    saved.renewed = renewed
         now = time()
-        value = self._codec.sign(payload, int(now))
-        self._remember(value, int(now), session._saved)
+        value = self._codec.sign(self._codec.repack(serialized), int(now))
+        if not self._has_own_serializer and self._verified.get(value) is None:
+            with suppress(BadData):  # what could be written may be nested too deeply to be read
+                renewed = self.deserialize(serialized)  # of its own, and with its keys as they will come
+                self._verified.add(value, stored(renewed, serialized, self.deserialize, int(now)))
         return self._field(value, now, content)
 
-    def _field(self, value: bytes, now: float, content: dict[str, Any]) -> bytes:
-        """Return the Set-Cookie field of a signed value."""
+    def _field(self, value: bytes, now: float, content: Content) -> bytes:
         expires = int(now + self._lifetime) if self._max_age is None and content.get("_permanent") else None
         field = self._cookie.field(value, expires=expires, max_age=self._max_age)
         if self._max_cookie_size and len(field) > self._max_cookie_size:
@@ -385,136 +282,204 @@ class SessionMiddleware:
             )
         return field
 
-    def _is_new(self, session: Session, content: dict[str, Any]) -> bool:
-        """Say whether the content is another one than the client has; the order of keys is no change."""
-        return self._serialize(self._content_of(session._saved)) != self._serialize(content)
-
-    def _serialize(self, content: dict[str, Any]) -> bytes:
-        try:
-            return self._codec.serialize(content)
-        except Exception as error:  # as in Flask, the request fails; here it says which key is to blame
-            vars(error).pop("__notes__", None)  # since Python 3.14 the json module quotes nested keys there
-            keys = [repr(key) for key in content if self._one(content, key) is None]
-            where = f"key {', '.join(keys)}" if keys else "keys of different types"
-            raise TypeError(f"The session cannot be stored because of {where}: {error}") from error
-
-    # The rare paths
-
-    def _adopt(self, scope: Scope, session: Session) -> None:
-        """Take over what the application put at ``scope["session"]`` instead of changing the session."""
-        current = scope.get("session")
-        if _saves_itself(current) and not getattr(current, "_ended", False):  # as one kept from another request has
-            return
-        content = _as_content(current)
-        session._replace(content)
-        session.accessed = True
-        try:
-            changed = bool(self._changed_keys(self._content_of(session._saved), content))
-        except BadData:  # what opened at the top of the stack may not open again from deep within
-            changed = True
-        if changed:
-            session.mark_modified()
-
-    def _inner_cookies(self, session: Session, headers: list[Any]) -> list[Any]:
+    def inner_cookies(self, headers: Iterable[Any], path: str) -> list[Any]:
         """Return the headers that set this very cookie already: an application mounted inside did."""
         return [
             header
             for header in headers
-            if header[0].lower() == b"set-cookie" and self._cookie.is_set_by(header[1], session._path)
+            if header[0].lower() == b"set-cookie" and self._cookie.is_set_by(header[1], path)
         ]
 
-    def _merge(self, session: Session, content: dict[str, Any], headers: list[Any], inner: list[Any]) -> list[Any]:
-        """Return the headers with one cookie for the changes of both sides, or as they are where it says all.
-
-        Both sides began with the same session. The result is the inner one with the outer changes applied key by
-        key, except that what the inner application removed stays removed: a log-out is never undone.
-        """
-        cookie = parse_set_cookie(inner[-1][1], session._path)  # the last one is what the client will keep
-        deletes = cookie.deletes or not cookie.value
-        before = self._content_of(session._saved)
-        session._saved = serialized = self._serialize(content)
-        ours = self._content_of(serialized)  # with its keys as they come back from a cookie
-        changed = self._changed_keys(before, ours)
-        theirs: Any = {}
-        if not deletes:
-            try:
-                # What is too old stays so. From the future it may be: the server behind a proxy has its own clock.
-                theirs = self._codec.loads(cookie.value, self._opens_for, leeway=self._opens_for)
-            except BadData:
-                theirs = None
-            if not is_dict(theirs):  # to overwrite what we cannot read might undo a log-out, too
-                self._report_lost("the response sets a cookie of that name which does not open", session, changed)
-                return headers
-        # In a cookie of Starlette's format the inner application saw nothing: what it did not set, it did not remove.
-        merged = {**before, **theirs} if session._is_foreign and not deletes else dict(theirs)
-        for key in changed:
-            if key not in ours:
-                merged.pop(key, None)
-            elif key in merged or key not in before:
-                merged[key] = ours[key]
-        if not self._changed_keys(theirs, merged):
-            return headers
-        field = self._render(session, merged)
-        session._saved = serialized  # of what the client has, our part alone: what changes from now on comes too late
-        return [*(header for header in headers if header not in inner), (b"set-cookie", field)]
-
-    def _report_late_changes(self, scope: Scope, session: Session, begun: str) -> None:
-        """Warn of what was changed after the session had been saved, or with no response to save it in."""
-        current = scope.get("session")
-        if current is session or _saves_itself(current):
-            content = session._content()
-            if not session._unsaved and session._picture == take_picture(content, self._codec):
-                return
-        else:
-            try:
-                content = _as_content(current)
-            except Exception:  # whatever its own methods raise: this must not hide an error of the application
-                content = {}
-        try:
-            before = self._content_of(session._saved)
-        except BadData:
-            before = {}
-        changed = self._changed_keys(before, content)
-        if changed:
-            reason = "the connection was refused" if begun == "websocket.close" else "the response had begun"
-            self._report_lost(reason, session, changed)
-
-    def _report_lost(self, reason: str, session: Session, keys: Iterable[str]) -> None:
+    def warn_lost(self, path: str, reason: str, keys: Iterable[str]) -> None:
+        """Report changes that cannot be saved, by their keys."""
         logger.warning(
             "Changes to session %r were lost on path %r because %s; changed keys: %s",
             self._cookie.name.decode(),
-            session._path,
+            path,
             reason,
             ", ".join(sorted(map(repr, keys))),
         )
 
-    def _content_of(self, saved: Any) -> dict[str, Any]:
-        """Return the content of a session as the client has it, not to be changed."""
-        if isinstance(saved, Snapshot):
-            return cast("dict[str, Any]", saved.thaw())
-        return {} if saved is None else self._codec.deserialize(saved)
 
-    def _changed_keys(self, before: dict[str, Any], after: dict[str, Any]) -> set[str]:
-        """Return the keys that were added, removed or changed, by their serialized form: it tells 1 from True."""
-        return {
-            key
-            for key in before.keys() | after.keys()
-            if (key in before) != (key in after) or self._one(before, key) != self._one(after, key)
-        }
+class _Responder:
+    """One request's session, from its Cookie field to the message that can carry a Set-Cookie field."""
 
-    def _one(self, content: dict[str, Any], key: str) -> bytes | None:
-        """Return one value of the content serialized, ``None`` where it cannot be stored."""
+    __slots__ = ("client", "failed", "middleware", "path", "scope", "server_send", "session", "started")
+
+    def __init__(self, middleware: SessionMiddleware, scope: Scope, send: Send) -> None:
+        self.middleware, self.scope, self.server_send = middleware, scope, send
+        headers: list[Any] = scope.get("headers", [])
+        if type(headers) is not list:  # perhaps readable only once, and the application is to read them, too
+            headers = scope["headers"] = list(headers)
+        #: The session, and what the client has of it.
+        self.session, self.client = middleware.open(headers)
+        self.path = scope.get("path", "")  # as it came: routers rewrite it
+        #: The type of the message that did or could have brought the cookie, once it was sent.
+        self.started = ""
+        self.failed = False
+        scope["session"], scope[_KEY] = self.session, self
+
+    def serves(self, other: SessionMiddleware) -> bool:
+        """Return whether ``other``, further in, is to share this session: a middleware with equal settings."""
+        return self.scope is not _ENDED and self.middleware._identity == other._identity
+
+    # Not async itself: it hands on what the server's own send returns, and saves a coroutine per message.
+    def send(self, message: Message) -> Awaitable[None]:
+        """Send a message to the client; the session goes with the first that can carry it."""
+        if not self.started and message["type"] in _STARTS:
+            if self.failed:  # the page that answers the error
+                headers: list[Any] = list(message.get("headers") or ())
+                _vary_on_cookie(headers)
+                message = {**message, "headers": headers}
+            else:
+                self.failed = True
+                message = self.save(message)
+                self.failed = False
+                self.started = message["type"]
+        return self.server_send(message)
+
+    def save(self, message: Message) -> Message:
+        """Return the message with what the session adds to its headers.
+
+        The rules are those of ``flask.sessions.SecureCookieSessionInterface.save_session``. The application's
+        message and its headers are not touched: frameworks send one constant response to many users.
+        """
+        if message["type"] == "websocket.close":  # refused before it was accepted: no headers to put a cookie in
+            return message
+        session = self.session
+        if self.scope.get("session") is not session:
+            self.adopt_replacement(self.scope)
+        changed = self.is_changed()
+        saves = changed or (self.middleware._refresh and bool(session._get("_permanent")))
+        if not (saves or session.accessed):
+            return message
+        headers: list[Any] = list(message.get("headers") or ())
+        varies = self.set_cookie(headers, changed) if saves else False
+        session._mark_saved()
+        if varies or session.accessed:
+            _vary_on_cookie(headers)
+        return {**message, "headers": headers}
+
+    def is_changed(self) -> bool:
+        """Return whether the session is another one than the client has."""
+        session = self.session
+        if session._modified is not None:
+            return session._modified
+        return self.client.format == "starlette" or bool(session._exposed and self.changed_in_place())
+
+    def changed_in_place(self) -> bool:
+        """Return whether a value that the application got hold of is another one than the client has."""
+        session, self.client = self.session, self.client.thawed()
+        before = self.client.content()
+        for key in session._exposed:
+            if not same(before.get(key), session._get(key)):
+                after = self.middleware.deserialize(self.middleware.serialize(session._content()))
+                return bool(changed_keys(before, after))
+        return False
+
+    def set_cookie(self, headers: list[Any], changed: bool) -> bool:
+        """Add the Set-Cookie field, and return whether there is one.
+
+        Where an application inside set this cookie, both are merged.
+        """
+        middleware, content = self.middleware, self.session._content()
+        inner = middleware.inner_cookies(headers, self.path)
+        if inner and not changed:
+            return False
+        serialized = middleware.serialize(content)
+        if inner:
+            self.merge(headers, inner, middleware.deserialize(serialized))
+        else:
+            field = (middleware.render if changed else middleware.renew)(content, serialized)
+            headers.append((b"set-cookie", field))
+        self.client = Stored(serialized, middleware.deserialize)
+        return True
+
+    def merge(self, headers: list[Any], inner: list[Any], ours: Content) -> None:
+        """Put one cookie for the changes of both sides in the place of the inner one.
+
+        Both sides began with the same session. The result is the inner one with the outer changes applied key by
+        key, except that what the inner application removed stays removed: a log-out is never undone.
+        """
+        middleware, before = self.middleware, self.client.content()
+        cookie = parse_set_cookie(inner[-1][1], self.path)  # the last one is what the client will keep
+        theirs: Any = {}
+        if not (cookie.deletes or not cookie.value):
+            try:
+                # What is too old stays so. From the future it may be: the server behind a proxy has its own clock.
+                theirs = middleware._codec.loads(cookie.value, middleware._opens_for, leeway=middleware._opens_for)
+            except BadData:
+                theirs = None
+            if not is_dict(theirs):  # to overwrite what we cannot read might undo a log-out, too
+                reason = "the response sets a cookie of that name which does not open"
+                middleware.warn_lost(self.path, reason, changed_keys(before, ours))
+                return
+        # In a cookie of Starlette's format the inner application saw nothing: what it did not set, it did not remove.
+        onto = {**before, **theirs} if self.client.format == "starlette" and theirs else theirs
+        merged = merge(before, ours, onto)
+        if changed_keys(theirs, merged):
+            headers[:] = [header for header in headers if header not in inner]
+            headers.append((b"set-cookie", middleware.render(merged, middleware.serialize(merged))))
+
+    def close(self) -> None:
+        """End the request: what is changed from now on cannot be saved."""
+        session = self.session
+        if session._dirty or session._exposed or self.scope.get("session") is not session:
+            self.report_late_changes()
+        self.scope = _ENDED  # the scope holds this responder: the circle would be left to the garbage collector
+
+    def report_late_changes(self) -> None:
+        """Warn of what was changed after the session had been saved, or with no response to save it in."""
+        session, current = self.session, self.scope.get("session")
+        replaced = current is not session and not self.saves_itself(current)
+        if not self.started or session._modified is False:
+            return
         try:
-            return self._codec.serialize({key: content[key]})
-        except Exception:
-            return None
+            if not (replaced or session._dirty or self.changed_in_place()):
+                return
+            content = _as_content(current) if replaced else session._content()
+        except Exception:  # whatever its own methods raise: this must not hide an error of the application
+            content = {} if replaced else session._content()
+        try:
+            before = self.client.content()
+        except BadData:
+            before = {}
+        with suppress(BadData, TypeError):  # what cannot be stored is compared as it is
+            content = self.middleware.deserialize(self.middleware.serialize(content))
+        if changed := changed_keys(before, content):
+            reason = "the connection was refused" if self.started == "websocket.close" else "the response had begun"
+            self.middleware.warn_lost(self.path, reason, changed)
+
+    # What the application put at scope["session"]
+
+    def adopt_replacement(self, scope: Scope) -> None:
+        """Take over what the application put there instead of changing the session."""
+        current = scope.get("session")
+        if current is self.session or self.saves_itself(current):
+            return
+        content = _as_content(current)
+        self.session._replace(content)
+        self.session.accessed = True
+        try:
+            changed = bool(changed_keys(self.client.content(), content))
+        except BadData:  # what opened at the top of the stack may not open again from deep within
+            changed = True
+        if changed:
+            self.session.mark_modified()
+
+    def saves_itself(self, current: object) -> bool:
+        """Return whether this is the session of another middleware further in, Starlette's or one of ours."""
+        if isinstance(current, Session):
+            innermost = self.scope.get(_KEY)
+            return innermost is not self and innermost is not None and innermost.session is current
+        return hasattr(type(current), "mark_modified")
 
 
-def _saves_itself(current: object) -> bool:
-    """Say whether this is the session of another middleware further in, Starlette's or one of ours."""
-    if isinstance(current, Session):
-        return hasattr(current, "_owner")
-    return hasattr(type(current), "mark_modified")
+# Tools such as asgiref's adapters warn of a `send` that is no coroutine function.
+if sys.version_info >= (3, 12):
+    inspect.markcoroutinefunction(_Responder.send)
+else:
+    _Responder.send._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
 
 
 def _as_content(current: Any) -> dict[str, Any]:
@@ -536,17 +501,17 @@ def _as_content(current: Any) -> dict[str, Any]:
     raise TypeError(f"scope['session'] must be a mapping or None, not {type(current).__name__}")
 
 
-def _vary_on_cookie(headers: list[Any]) -> list[Any]:
+def _vary_on_cookie(headers: list[Any]) -> None:
     """Add ``Cookie`` to the Vary field, as ``response.vary.add`` of Werkzeug does; several fields become one."""
     at = [index for index, header in enumerate(headers) if header[0].lower() == b"vary"]
-    items = [item.strip() for index in at for item in headers[index][1].split(b",") if item.strip()]
     if not at:
         headers.append((b"vary", b"Cookie"))
-    elif b"cookie" not in (item.lower() for item in items):
+        return
+    items = [item.strip() for index in at for item in headers[index][1].split(b",") if item.strip()]
+    if b"cookie" not in (item.lower() for item in items):
         headers[at[0]] = (b"vary", b", ".join([*items, b"Cookie"]))
         for index in reversed(at[1:]):
             del headers[index]
-    return headers
 
 
 def _pattern(setting: str, value: Any) -> re.Pattern[str]:

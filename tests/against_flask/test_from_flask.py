@@ -472,15 +472,15 @@ class TestSize:
     def test_without_the_setting_it_is_flasks_default(self) -> None:
         app = make_flask()
         del app.config["MAX_COOKIE_SIZE"]
-        assert flask_settings(app, {})["max_cookie_size"] == flask.Flask.default_config["MAX_COOKIE_SIZE"]
+        assert flask_settings(app)["max_cookie_size"] == flask.Flask.default_config["MAX_COOKIE_SIZE"]
 
 
 class TestSerializer:
     """An application with Flask's own tags and JSON needs nothing of Flask's to serialize its sessions."""
 
     def test_this_package_s_own_is_used(self) -> None:
-        assert flask_settings(make_flask(), {})["serializer"] is None
-        assert flask_settings(with_interface(serializer=tagged(Complex)), {})["serializer"] is not None
+        assert flask_settings(make_flask())["serializer"] is None
+        assert flask_settings(with_interface(serializer=tagged(Complex)))["serializer"] is not None
 
 
 def with_config_of(app: flask.Flask) -> flask.Flask:

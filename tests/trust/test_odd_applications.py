@@ -299,7 +299,6 @@ class TestNothingRaisesIntoTheApplication:
         assert call(SessionMiddleware(app, KEY, serializer=serializer), cookie=signed(ADA)).saved == EVE
 
     def test_a_late_change_that_cannot_be_compared(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Where the serializer no longer reads what the request brought, any key may have changed."""
         serializer = Fickle()
 
         async def app(scope: Any, receive: Any, send: Any) -> None:

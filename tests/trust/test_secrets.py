@@ -18,10 +18,9 @@ import pytest
 from flask import Flask
 from itsdangerous import BadData, TimestampSigner
 
-from starlette_flask import SessionCodec, SessionMiddleware, TaggedJSONSerializer
+from starlette_flask import SessionCodec, SessionMiddleware, TaggedJSONSerializer, starlette_format
 from starlette_flask.extensions.flask_login import decode_remember_cookie, encode_remember_cookie
 from starlette_flask.extensions.flask_wtf import generate_csrf, validate_csrf
-from starlette_flask.middleware import sessions
 from tests.asgi import KEY, app_that, call, signed
 from tests.trust import fuzz
 
@@ -108,8 +107,8 @@ class TestOrder:
 
         monkeypatch.setattr(hmac, "compare_digest", noting("compare", compare_digest))
         monkeypatch.setattr(zlib, "decompress", noting("unpack", zlib.decompress))
-        monkeypatch.setattr(sessions, "json_loads", noting("parse", json.loads))
-        monkeypatch.setattr(sessions, "b64decode", noting("unpack", base64.b64decode))
+        monkeypatch.setattr(starlette_format.json, "loads", noting("parse", json.loads))
+        monkeypatch.setattr(starlette_format, "b64decode", noting("unpack", base64.b64decode))
         monkeypatch.setattr(TaggedJSONSerializer, "loads", noting("parse", TaggedJSONSerializer.loads))
         return events
 

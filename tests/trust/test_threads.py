@@ -26,7 +26,7 @@ from flask import Flask
 from itsdangerous import BadSignature, SignatureExpired, TimestampSigner
 
 import starlette_flask
-from starlette_flask import SessionCodec, SessionMiddleware, codec
+from starlette_flask import SessionCodec, SessionMiddleware, codec, verified
 from starlette_flask.cookies import CookieWriter
 from starlette_flask.middleware import sessions
 from tests.asgi import KEY, flask_reader
@@ -41,10 +41,10 @@ clock = threading.local()
 
 
 @pytest.fixture(autouse=True)
-def _few_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what is remembered be full, and emptied, after a few values."""
-    (module,) = (module for module in (codec, sessions) if hasattr(module, "_REMEMBERED_VALUES"))
-    monkeypatch.setattr(module, "_REMEMBERED_VALUES", 8)
+def _few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the cache be full after a few values."""
+    monkeypatch.setattr(sessions, "_CACHE_SIZE", 8 * 64 * 1000)
+    monkeypatch.setattr(verified, "_LARGEST", 1)
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,12 @@ from flask import Flask
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
+from starlette.testclient import TestClient
 
 from starlette_flask import JSONTag, Session, SessionCodec, SessionMiddleware, TaggedJSONSerializer
 from starlette_flask.extensions.flashing import flash
 from starlette_flask.extensions.flask_login import load_user_id, login_user, remember_cookie, user_id
+from starlette_flask.testing import session_transaction
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None: ...
@@ -66,3 +68,9 @@ flash(session.get, "hello")  # type: ignore[arg-type]  # pyright: ignore[reportA
 class NumberTag(JSONTag):
     def check(self, value: Any) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         return "yes"
+
+
+# Tests
+session_transaction(flask_app.test_client(), secret_key="a secret")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+session_transaction(TestClient(app), "a secret")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+session_transaction(TestClient(app), secret_key="a secret", maxage=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

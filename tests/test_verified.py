@@ -1,9 +1,12 @@
-"""What a verified value holds is remembered for the next request, and nobody gets more out of it by that."""
+"""What a verified value holds is kept for the next request, and nobody gets more out of it by that."""
 
 from __future__ import annotations
 
 import hashlib
+import time
 import tracemalloc
+import zlib
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any, ClassVar
@@ -13,7 +16,9 @@ import pytest
 import time_machine
 from itsdangerous import BadPayload
 
-from starlette_flask import JSONTag, SessionMiddleware, TaggedJSONSerializer
+from starlette_flask import JSONTag, SessionCodec, SessionMiddleware, TaggedJSONSerializer
+from starlette_flask.contents import Stored, stored
+from starlette_flask.verified import VerifiedValues
 from tests.asgi import KEY, Fickle, app_that, call, flask_reader, opened, signed
 
 NOW = 1_700_000_000
@@ -53,14 +58,6 @@ class TestOpening:
             assert call(middleware, cookie=cookie).set_cookies == []
         assert [repr(found) for found in seen] == [repr((content, False))] * 5
         assert verified == ["open"]
-
-    def test_it_is_parsed_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Only a value that comes again is worth a snapshot."""
-        middleware = SessionMiddleware(app_that(dict), KEY)
-        parsed, cookie = spy(monkeypatch, middleware, "deserialize"), signed({"cart": [1]})
-        for _ in range(5):
-            call(middleware, cookie=cookie)
-        assert len(parsed) == 2
 
     def test_it_grows_old(self, clock: time_machine.Traveller) -> None:
         seen: list[Any] = []
@@ -105,37 +102,6 @@ class TestOpening:
         serializer.broken = True
         call(middleware, cookie=cookie)
         assert seen == [{"user": 7}, {}]
-
-    def test_more_users_than_are_remembered(self) -> None:
-        seen: list[Any] = []
-        middleware = SessionMiddleware(app_that(lambda session: seen.append(session["user"])), KEY)
-        cookies = [middleware._codec.dumps({"user": user}) for user in range(1500)]
-        for cookie in [*cookies, *cookies]:
-            call(middleware, cookie=cookie)
-        assert seen == [*range(1500), *range(1500)]
-
-    def test_coming_again_forgets_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Nobody is forgotten as long as there is room."""
-        middleware = SessionMiddleware(app_that(dict), KEY)
-        cookies = [middleware._codec.dumps({"user": user}) for user in range(1024)]
-        for cookie in cookies:
-            call(middleware, cookie=cookie)
-        verified = spy(monkeypatch, middleware, "open")
-        for cookie in [*cookies, *cookies]:
-            call(middleware, cookie=cookie)
-        assert verified == []
-
-    @pytest.mark.parametrize(("size", "times"), [(1_500, 1), (1_675, 1), (1_695, 2), (1_900, 2)])
-    def test_up_to_6000_bytes(self, size: int, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Of value and content together: twice that is 12,000, enough for its renewed form, too."""
-        middleware = SessionMiddleware(app_that(dict), KEY)
-        content = {"noise": hashlib.shake_256(b"noise").hexdigest(size)}
-        cookie, serialized = middleware._codec.dumps(content), middleware._codec.serialize(content)
-        assert (len(cookie) + len(serialized) <= 6_000) is (times == 1)
-        verified = spy(monkeypatch, middleware, "open")
-        for _ in range(2):
-            call(middleware, cookie=cookie)
-        assert len(verified) == times
 
 
 class TestIsolation:
@@ -244,27 +210,33 @@ class TestRefreshing:
         assert found["ours"] == found["theirs"]
         assert len(found["ours"]) == 3 * times * reads
 
-    def test_the_new_value_is_remembered_and_its_payload_made_once(
+    def test_the_new_value_need_not_be_verified(
         self, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         middleware = SessionMiddleware(app_that(dict), KEY)
-        opens, packs = spy(monkeypatch, middleware, "open"), spy(monkeypatch, middleware, "pack")
+        verified = spy(monkeypatch, middleware, "open")
         value = signed({"_permanent": True, "user": 7})
         for second in range(5):
             clock.move_to(NOW + second, tick=False)
             (field,) = call(middleware, cookie=value).set_cookies
             value = field.partition(";")[0].partition("=")[2]
-        assert (opens, packs) == (["open"], ["pack"])
+        assert verified == ["open"]
 
-    def test_the_payload_is_kept_for_a_cookie_that_comes_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A page's requests bring the same cookie side by side."""
-        middleware = SessionMiddleware(app_that(dict), KEY)
-        packs, value = spy(monkeypatch, middleware, "pack"), signed({"_permanent": True, "user": 7}, age=60)
+    @pytest.mark.parametrize(("text", "times"), [("x" * 100, 1), (hashlib.shake_256(b"").hexdigest(3000), 5)])
+    def test_it_is_packed_once_for_a_page_s_requests(
+        self, text: str, times: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They bring the same cookie side by side; a large session is packed anew."""
+        middleware = SessionMiddleware(app_that(dict), KEY, max_cookie_size=0)
+        content = {"_permanent": True, "text": text, "now": time.time()}
+        value, packed = signed(content, age=60), []
+        compress = zlib.compress
+        monkeypatch.setattr(zlib, "compress", lambda data: packed.append(data) or compress(data))
         for _ in range(5):
-            assert call(middleware, cookie=value).saved == {"_permanent": True, "user": 7}
-        assert len(packs) == 2  # as it came, and as a snapshot
+            assert call(middleware, cookie=value).saved == content
+        assert len(packed) == times
 
-    def test_what_cannot_be_parsed_for_a_snapshot_is_set_all_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_cannot_be_parsed_again_is_set_all_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Memory may be short."""
         middleware, value = SessionMiddleware(app_that(dict), KEY), signed({"_permanent": True, "user": 7}, age=60)
         call(middleware, cookie=value)
@@ -354,80 +326,96 @@ class TestRefreshing:
         assert saved == sorted(set(saved))
 
 
+SHAPES: dict[str, dict[str, Any]] = {
+    "small": {"user": 7},
+    "a log-in": {"_fresh": True, "_id": "a" * 128, "_user_id": "4711", "csrf_token": "b" * 40, "locale": "en_GB"},
+    "one long text": {"noise": hashlib.shake_256(b"noise").hexdigest(1100)},
+    "many keys": {f"k{number}": f"{number} {'text ' * 4}" for number in range(40)},
+    # One character beyond the rest makes Python hold all with four bytes each.
+    "a wide text": {"name": "\U0001f600" + "a" * 7000},
+    "wide texts": {f"\U0001f600{number}": "\U0001f600" + "a" * 200 for number in range(24)},
+    "hundreds of numbers": {f"k{number}": number + 0.5 for number in range(300)},
+    "nested": {"list": [{"a": number, "b": "text"} for number in range(130)]},
+    "many empty lists": {"list": [[] for _ in range(1000)]},
+    "what marshal does not know": {"list": [datetime(2001, 9, 9, tzinfo=timezone.utc)] * 30},
+}
+CODEC = SessionCodec(KEY)
+
+
+def kept(number: int, content: dict[str, Any]) -> tuple[bytes, Stored]:
+    """A value of its own, and what it holds, as objects of their own."""
+    serialized = CODEC.serialize({**content, "number": number})
+    value = CODEC.sign(CODEC.pack(serialized), NOW)
+    return value, stored(CODEC.deserialize(serialized), serialized, CODEC.deserialize, NOW)
+
+
 class TestMemory:
-    """What is remembered takes 16 MB at most, whatever users send."""
+    """What is kept takes no more memory than there is room, whatever users send; the oldest goes first."""
 
-    #: Content of many shapes, most of it near the largest that is remembered.
-    contents: dict[str, dict[str, Any]] = {  # noqa: RUF012
-        "small": {"user": 7},
-        "one long text": {"noise": hashlib.shake_256(b"noise").hexdigest(1100)},
-        "many keys": {f"k{number}": f"{number} {'text ' * 4}" for number in range(40)},
-        # One character beyond the rest makes Python hold all with four bytes each.
-        "a wide text": {"name": "\U0001f600" + "a" * 7000},
-        "wide texts": {f"\U0001f600{number}": "\U0001f600" + "a" * 200 for number in range(24)},
-        "hundreds of keys": {f"k{number}": number + 0.5 for number in range(300)},
-        "nested": {"list": [{"a": number, "b": "text"} for number in range(130)]},
-        "nested numbers": {"list": list(range(900))},
-    }
-
-    @staticmethod
-    def held(content: dict[str, Any], many: int) -> int:
-        """The bytes that stay after many values of one content. One good cookie has any number of spellings."""
-        middleware = SessionMiddleware(app_that(), KEY)
-        stem, _, signature = signed(content).rpartition(".")
-
-        def ask(number: int) -> None:
-            spelling = "".join("!?*%"[number >> 2 * place & 3] for place in range(8))  # Base64 is read leniently
-            value = f"{stem}.{signature[:9]}{spelling}{signature[9:]}".encode()
-            for _ in range(3):  # a value that comes again is remembered in another form
-                session = middleware._load(value)
-                assert not session.new
-                if session._refreshes:  # its payload is remembered, too
-                    middleware._render_again(session, session._content())
-
+    @pytest.mark.parametrize("name", SHAPES)
+    def test_is_bounded(self, name: str) -> None:
+        room = 1 << 21
+        values = VerifiedValues(room)
+        values.add(*kept(-1, SHAPES[name]))  # what the first use allocates once
         tracemalloc.start()
         try:
-            before = tracemalloc.get_traced_memory()[0]
-            for number in range(many):
-                ask(number)
-            return tracemalloc.get_traced_memory()[0] - before
-        finally:
-            tracemalloc.stop()
-
-    def test_is_bounded_in_number(self) -> None:
-        for content in ({"user": 7}, {"user": 7, "_permanent": True}, {"list": [1]}):
-            # At the 1025th, the first 1024 are gone.
-            assert self.held(content, 1000) > 100_000
-            assert self.held(content, 1030) < self.held(content, 1000) / 2
-
-    @pytest.mark.parametrize("permanent", [{}, {"_permanent": True}], ids=["", "permanent"])
-    @pytest.mark.parametrize("name", contents)
-    def test_is_bounded_for_each(self, name: str, permanent: dict[str, Any]) -> None:
-        assert self.held({**self.contents[name], **permanent}, 40) < 40 * 16 * 10**6 / 1024
-
-    @pytest.mark.parametrize("junk", ["!", "=", " "])
-    def test_is_bounded_in_a_values_length(self, junk: str) -> None:
-        middleware = SessionMiddleware(app_that(), KEY)
-        stem, _, signature = signed({"user": 7}).rpartition(".")
-        tracemalloc.start()
-        try:
-            before = tracemalloc.get_traced_memory()[0]
+            before, most = tracemalloc.get_traced_memory()[0], 0
             for number in range(1000):
-                value = f"{stem}.{signature[:9]}{junk * (6000 + 4 * number)}{signature[9:]}"
-                assert middleware._load(value.encode()) == {"user": 7}
-            assert tracemalloc.get_traced_memory()[0] - before < 100_000
+                values.add(*kept(number, SHAPES[name]))
+                most = max(most, tracemalloc.get_traced_memory()[0] - before)
         finally:
             tracemalloc.stop()
+        found = [number for number in range(1000) if values.get(kept(number, SHAPES[name])[0])]
+        assert found == list(range(1000 - len(found), 1000))
+        assert most < room
+        assert most > room / 2 or len(found) == 1000
 
-    def test_a_small_value_of_much_content_is_not_kept(self) -> None:
-        middleware = SessionMiddleware(app_that(), KEY)
-        for content in ({"text": "a" * 1_000_000}, {"list": ["a" * 1_000_000]}):
-            value = signed(content).encode()
-            assert len(value) < 4096
-            tracemalloc.start()
-            try:
-                for _ in range(3):
-                    assert not middleware._load(value).new
-                assert tracemalloc.get_traced_memory()[0] < 100_000
-            finally:
-                tracemalloc.stop()
+    def test_ten_thousand_log_ins_fit_into_16_mebibytes(self) -> None:
+        values = VerifiedValues(16 << 20)
+        cookies = []
+        for number in range(10_000):
+            value, holds = kept(number, SHAPES["a log-in"])
+            values.add(value, holds)
+            cookies.append(value)
+        assert all(values.get(value) for value in cookies)
+
+    def test_who_came_last_stays(self) -> None:
+        values, entries = VerifiedValues(1 << 16), [kept(number, SHAPES["small"]) for number in range(200)]
+        for entry in entries:
+            values.add(*entry)
+            assert values.get(entries[0][0]) is entries[0][1]
+        assert values.get(entries[1][0]) is None
+
+    def test_no_value_takes_more_than_a_small_part(self) -> None:
+        values = VerifiedValues(1 << 16)
+        small = kept(1, {"text": "a" * 100})
+        values.add(*small)
+        large = kept(1, {"text": "a" * 1000})
+        values.add(*large)
+        assert values.get(small[0])
+        assert values.get(large[0]) is None
+
+    def test_a_value_is_counted_once(self) -> None:
+        values, (value, holds) = VerifiedValues(1 << 16), kept(1, SHAPES["small"])
+        other = kept(2, SHAPES["small"])
+        values.add(*other)
+        for _ in range(1000):
+            values.add(value, holds)
+        assert values.get(other[0])
+
+    def test_without_room_nothing_is_kept(self) -> None:
+        values, (value, holds) = VerifiedValues(0), kept(1, SHAPES["small"])
+        values.add(value, holds)
+        assert values.get(value) is None
+
+    def test_another_thread_may_remove_what_was_just_found(self) -> None:
+        values, (value, holds) = VerifiedValues(1 << 16), kept(1, SHAPES["small"])
+
+        class Removing(OrderedDict[bytes, Stored]):
+            def get(self, key: bytes, default: Any = None) -> Any:
+                return self.pop(key, default)
+
+        values.add(value, holds)
+        values._values = Removing(values._values)
+        assert values.get(value) is holds
+        assert values.get(value) is None

@@ -1,0 +1,55 @@
+"""Values whose signature was verified, kept so that a browser's next request is cheaper. Private."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextlib import suppress
+from sys import getsizeof
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .contents import Stored
+
+#: Bytes that an entry takes in the table beside its key and what the value holds, at most.
+_ENTRY = 250
+#: The part of the room that one value may take at most.
+_LARGEST = 1 / 64
+
+
+class VerifiedValues:
+    """Keeps what values hold in ``room`` bytes of memory; where that is short, what was not seen longest goes first.
+
+    The look-up tells an attacker nothing: it compares salted hashes of whole values.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room, self._taken = room, 0
+        self._values: OrderedDict[bytes, Stored] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, value: bytes) -> Stored | None:
+        """Return what ``value`` holds, if it is kept. Its age is for the caller to check."""
+        found = self._values.get(value)
+        if found is not None:
+            with suppress(KeyError):  # another thread may just have removed it
+                self._values.move_to_end(value)
+        return found
+
+    def add(self, value: bytes, stored: Stored) -> None:
+        """Keep what ``value`` holds, unless it would take more than a small part of the room."""
+        size = _size(value, stored)
+        if size > self._room * _LARGEST:
+            return
+        with self._lock:
+            if value in self._values:  # another thread was here before
+                return
+            self._values[value] = stored
+            self._taken += size
+            while self._taken > self._room:
+                oldest, gone = self._values.popitem(last=False)
+                self._taken -= _size(oldest, gone)
+
+
+def _size(value: bytes, stored: Stored) -> int:
+    return _ENTRY + getsizeof(value) + stored.size()
