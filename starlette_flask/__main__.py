@@ -202,13 +202,16 @@ class _Version(argparse.Action):
     """Print the version, which is looked up only then: that takes some milliseconds."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        try:
-            version = metadata.version("starlette-flask")
-        except metadata.PackageNotFoundError:
-            version = "(not installed, so of no known version)"
-        libraries = f"Python {platform.python_version()}, itsdangerous {metadata.version('itsdangerous')}"
-        print(f"starlette-flask {version} ({libraries})")
+        libraries = f"Python {platform.python_version()}, itsdangerous {_version_of('itsdangerous')}"
+        print(f"starlette-flask {_version_of('starlette-flask')} ({libraries})")
         parser.exit()
+
+
+def _version_of(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:  # copied, not installed
+        return "of unknown version"
 
 
 def _no_key(_: str) -> NoReturn:
@@ -272,15 +275,24 @@ def _arguments() -> tuple[_Parser, Sequence[str]]:
     return parser, list(commands.choices)
 
 
+def _require_command(parser: _Parser, commands: Sequence[str], first: str | None) -> None:
+    """Raise ``SystemExit``, and say what to type, where the first argument is not a command and asks for no help."""
+    names = ", ".join(commands)
+    if first is None:
+        parser.error(f"no command was given: {names} (or --help)")
+    if first.startswith("-"):
+        if first not in ("-h", "--help", "--version"):
+            parser.error(f"{first.partition('=')[0]} is not an option here, a command comes first: {names}")
+    elif first not in commands:
+        hint = f"; for a cookie: starlette-flask inspect {first}" if re.search("[.=]", first) else ""
+        parser.error(f"{first!r} is not a command: {names}{hint}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command of ``argv``, by default the process's. Return the exit code; usage raises ``SystemExit``."""
     argv = sys.argv[1:] if argv is None else argv
     parser, commands = _arguments()
-    if not argv:
-        parser.error(f"no command was given: {', '.join(commands)} (or --help)")
-    if not argv[0].startswith("-") and argv[0] not in commands:
-        hint = f"; for a cookie: starlette-flask inspect {argv[0]}" if re.search("[.=]", argv[0]) else ""
-        parser.error(f"{argv[0]!r} is not a command: {', '.join(commands)}{hint}")
+    _require_command(parser, commands, argv[0] if argv else None)
     options = parser.parse_args(argv)
     status: int
     try:

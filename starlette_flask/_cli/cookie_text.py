@@ -33,7 +33,7 @@ def find_cookie(text: bytes, name: bytes) -> Cookie:
     fields = [match.groups() for line in text.splitlines() if (match := _FIELD.fullmatch(line.strip()))]
     text = text.strip()
     if not text:
-        raise ValueError("there is no cookie: the input is empty (did the command before it fail?)")
+        raise ValueError("there is no cookie: the input is empty: did a command fail, or is a variable not set?")
     if not fields:
         if _HEADERS.search(text):
             raise ValueError("there is no cookie in this input: it has headers, but no Cookie and no Set-Cookie field")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from getpass import getpass
 from pathlib import Path
@@ -58,10 +59,10 @@ def _lines(path: str) -> list[Key]:
     lines = Path(path).read_bytes().splitlines() or [b""]
     for number, line in enumerate(lines, 1):
         if assignment := _ASSIGNMENT.match(line):
-            name = assignment[1].decode()
+            name, file = assignment[1].decode(), shlex.quote(str(Path.cwd() / path))
             raise ValueError(
                 f"{path} line {number} sets {name}, as in a .env file, and is not a key: a key file has bare keys, "
-                f"one a line. Load the file, such as with 'set -a; . {path}; set +a', and give --key-env {name}"
+                f"one a line. Load the file, such as with 'set -a; . {file}; set +a', and give --key-env {name}"
             )
     return [_key(f"{path} line {number}", line) for number, line in enumerate(lines, 1) if line or number == 1]
 

@@ -76,9 +76,10 @@ def lines(report: Report) -> Lines:
         shown += _column("browser", [(color, line) for line in describe(report.verdict)])
     shown += _verdict_lines(report)
     shown += [("red", f"         - {reason}") for reason in report.reasons]
-    if report.keys:
+    if report.keys and report.age is not None:
         source = "assumed, Flask's default" if report.lifetime_source == "assumed" else report.lifetime_source
         shown.append(("", f"lifetime {duration(report.lifetime)} ({source}); {_LIFETIME}"))
+    if report.keys:
         shown.append(("", f"tried    {', '.join(f'{number}. {key}' for number, key in enumerate(report.keys, 1))}"))
     if report.key:
         fallback = ", a fallback" * report.is_fallback

@@ -52,6 +52,17 @@ MEMORY = 4 << 30  # bytes that a mutant may take
 TESTS: dict[str, list[str]] = {
     "__init__.py": ["test_package.py"],
     "__main__.py": ["test_main.py"],
+    "_cli/__init__.py": ["test_package.py"],
+    "_cli/application.py": ["test_cli_application.py"],
+    "_cli/browser.py": ["test_cli_browser.py"],
+    "_cli/code.py": ["test_cli_application.py"],
+    "_cli/content.py": ["test_main.py", "test_cli_application.py"],
+    "_cli/cookie_text.py": ["test_main.py", "test_cli_browser.py"],
+    "_cli/examination.py": ["test_main.py", "test_cli_application.py", "test_cli_browser.py"],
+    "_cli/expectation.py": ["test_cli_application.py", "test_main.py"],
+    "_cli/keys.py": ["test_main.py", "test_cli_application.py"],
+    "_cli/report.py": ["test_main.py", "test_cli_application.py", "test_cli_browser.py"],
+    "_cli/terminal.py": ["test_main.py"],
     "asgi.py": ["test_package.py", "test_sessions.py"],
     "codec.py": [
         "test_codec.py",
