@@ -112,7 +112,7 @@ def find_flask_settings(target: str, notes: list[str]) -> tuple[Any, Settings]:
 
 
 def _flask_settings(flask_app: Any) -> Settings:
-    return flask_settings(flask_app, {})
+    return flask_settings(flask_app)
 
 
 def _nothing_in(thing: Any, target: str, wanted: str = "Flask or Quart application and no SessionMiddleware") -> str:
