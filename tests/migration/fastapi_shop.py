@@ -10,24 +10,24 @@ from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
 
 from starlette_flask.extensions.flashing import flash, get_flashed_messages
-from starlette_flask.extensions.flask_login import is_fresh, login_user, logout_user
+from starlette_flask.extensions.flask_login import is_fresh, login_user, logout_user, user_id
 from starlette_flask.extensions.flask_wtf import generate_csrf
 
 from .catalog import CUSTOMERS, add_to_basket
 from .keys import CSRF_KEY
-from .users import checked_form, current_customer, required_customer
+from .users import checked_form, required_customer
 
 account, login, shop = APIRouter(), APIRouter(), APIRouter()
 templates = Jinja2Templates(Path(__file__).parent / "templates")
-Customer = Annotated[str | None, Depends(current_customer)]
 checked = [Depends(checked_form)]
 
 
-def page(request: Request, title: str, customer: str | None) -> Any:
+def page(request: Request, title: str) -> Any:
+    number = user_id(request)  # current_customer has run, for every route
     context = {
         "side": "FastAPI",
         "title": title,
-        "user": CUSTOMERS[customer] if customer else None,
+        "user": CUSTOMERS[number] if number else None,
         "session": request.session,
         "messages": get_flashed_messages(request),
         "csrf_token": lambda: generate_csrf(request, CSRF_KEY),
@@ -35,9 +35,9 @@ def page(request: Request, title: str, customer: str | None) -> Any:
     return templates.TemplateResponse(request, "page.html", context)
 
 
-@account.get("/account")
-def show_account(request: Request, customer: Annotated[str, Depends(required_customer)]) -> Any:
-    return page(request, "account", customer)
+@account.get("/account", dependencies=[Depends(required_customer)])
+def show_account(request: Request) -> Any:
+    return page(request, "account")
 
 
 @account.post("/account", dependencies=[*checked, Depends(required_customer)])
@@ -61,8 +61,8 @@ async def live(websocket: WebSocket) -> None:
 
 
 @login.get("/login")
-def show_login(request: Request, customer: Customer) -> Any:
-    return page(request, "login", customer)
+def show_login(request: Request) -> Any:
+    return page(request, "login")
 
 
 @login.post("/login", dependencies=checked)
@@ -82,8 +82,8 @@ def log_out(request: Request) -> Any:
 
 
 @shop.get("/")
-def show_shop(request: Request, customer: Customer) -> Any:
-    return page(request, "shop", customer)
+def show_shop(request: Request) -> Any:
+    return page(request, "shop")
 
 
 @shop.post("/basket", dependencies=checked)
@@ -93,7 +93,7 @@ def add(request: Request, item: Annotated[str, Form()]) -> Any:
 
 
 @shop.get("/password")
-def password(request: Request, customer: Customer) -> Any:
+def password(request: Request) -> Any:
     if not is_fresh(request):
         raise HTTPException(401)
-    return page(request, "password", customer)
+    return page(request, "password")
