@@ -93,7 +93,7 @@ def find_middleware(target: str, notes: list[str]) -> SessionMiddleware:
                 flask_app = thing
             pending += _inside(thing)
         if flask_app is not None:
-            return SessionMiddleware(_nowhere, **_flask_settings(flask_app))
+            return SessionMiddleware(_nowhere, **flask_settings(flask_app))
     raise ValueError(_nothing_in(application, target))
 
 
@@ -106,13 +106,9 @@ def find_flask_settings(target: str, notes: list[str]) -> tuple[Any, Settings]:
     if not hasattr(flask_app, "session_interface"):
         raise ValueError(_nothing_in(flask_app, target, "Flask or Quart application"))
     with _noted(notes), _told(f"the settings of {target} cannot be read"):
-        settings = _flask_settings(flask_app)
+        settings = flask_settings(flask_app)
         SessionMiddleware(_nowhere, **settings)
     return flask_app, settings
-
-
-def _flask_settings(flask_app: Any) -> Settings:
-    return flask_settings(flask_app)
 
 
 def _nothing_in(thing: Any, target: str, wanted: str = "Flask or Quart application and no SessionMiddleware") -> str:

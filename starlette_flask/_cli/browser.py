@@ -59,7 +59,7 @@ def judge(field: bytes) -> Verdict:
         refused.append(f"name and value have {size - 1} bytes, more than {_LONGEST_PAIR}")
     name, host_only = cookie.name.decode("latin-1"), path == "/" and not cookie.domain
     if missing := _missing_for_prefix(name, secure=secure, httponly=http_only, host_only=host_only):
-        refused.append(f"a name such as {name!r} needs {' and '.join(missing)}")
+        refused.append(f"the prefix of its name needs {' and '.join(missing)}")
     if same_site == "none" and not secure:
         refused.append("SameSite=None needs Secure: https_only=True, or SESSION_COOKIE_SECURE in Flask")
     if cookie.partitioned and not secure:
