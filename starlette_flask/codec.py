@@ -158,6 +158,15 @@ class SessionCodec(URLSafeTimedSerializer):
         )
         self._stamp = (0, b".")  # the last second that was signed in, and its text behind a dot
 
+    def key_number(self, value: bytes) -> int:
+        """Return which key made the signature of a value that opens: 0 the current one, 1 the newest fallback."""
+        signer = self.make_signer()
+        for number, key in enumerate(reversed(self.secret_keys)):
+            signer.secret_keys = [key]
+            if Signer.validate(signer, value):
+                return number
+        return 0
+
     # Writing: mapping -> serialized -> payload -> signed value.
 
     def dumps(self, obj: Any, salt: str | bytes | None = None) -> str:

@@ -59,15 +59,51 @@ def changed_keys(before: Content, after: Content) -> set[str]:
     }
 
 
-def merge(base: Content, ours: Content, theirs: Content) -> Content:
-    """Return ``theirs`` with our changes since ``base`` applied key by key; what they removed stays removed."""
-    merged = dict(theirs)
-    for key in changed_keys(base, ours):
-        if key not in ours:
-            merged.pop(key, None)
-        elif key in merged or key not in base:
+#: What Flask-Login keeps in a session. Half of one log-in and half of another is nobody's.
+LOGIN = frozenset({"_user_id", "_fresh", "_id", "_remember", "_remember_seconds"})
+
+
+def merge(base: Content, ours: Content, theirs: Content) -> tuple[Content, set[str]]:
+    """Return ``theirs`` with our changes since ``base`` applied to it, and the keys of our changes that were lost.
+
+    Both sides began with ``base``. The unit is the top-level key, however deep its value: merging deeper could give
+    the rights of one user to another. Where both sides changed one to something different, ``theirs`` wins. Three
+    exceptions: messages that both flashed are all kept; Flask-Login's keys are one unit; that a session is permanent
+    does not revive one that they emptied.
+    """
+    merged, lost = dict(theirs), set[str]()
+    our_changes, their_changes = changed_keys(base, ours), changed_keys(base, theirs)
+    touched = their_changes | LOGIN if their_changes & LOGIN else their_changes
+    for key in our_changes:
+        if same(ours.get(key, _MISSING), theirs.get(key, _MISSING)):
+            continue
+        if key == "_flashes" and key in touched and _are_lists(base, ours, theirs):
+            merged[key] = _merge_flashes(base.get(key, []), ours.get(key, []), theirs.get(key, []))
+            if not merged[key]:
+                del merged[key]
+        elif key in touched:
+            lost.add(key)
+        elif key in ours:
             merged[key] = ours[key]
-    return merged
+        else:
+            del merged[key]
+    if not theirs and merged.keys() <= {"_permanent"}:
+        return {}, lost
+    return merged, lost
+
+
+def _are_lists(*contents: Content) -> bool:
+    return all(isinstance(content.get("_flashes", []), list) for content in contents)
+
+
+def _merge_flashes(base: list[Any], ours: list[Any], theirs: list[Any]) -> list[Any]:
+    """Return their messages and behind them those that we added behind the common start."""
+    start = 0
+    while start < min(len(base), len(ours)) and same(base[start], ours[start]):
+        start += 1
+    if same(theirs[: len(base)], base):  # they only added some, so what we showed is not to be shown again
+        theirs = base[:start] + theirs[len(base) :]
+    return theirs + ours[start:]
 
 
 def freeze(content: Content) -> bytes:
@@ -85,14 +121,14 @@ def thaw(frozen: bytes) -> Content:
 class Stored:
     """What a client's cookie holds. It never changes, so any number of requests may start from it."""
 
-    __slots__ = ("_get", "_held", "format", "signed_at")
+    __slots__ = ("_get", "_held", "origin", "signed_at")
 
-    def __init__(self, held: Any, get: Callable[[Any], Content], signed_at: int = 0, format: str = "flask") -> None:  # noqa: A002
+    def __init__(self, held: Any, get: Callable[[Any], Content], signed_at: int = 0, origin: str = "flask") -> None:
         self._held, self._get = held, get
         #: Unix seconds.
         self.signed_at = signed_at
-        #: ``"flask"`` or ``"starlette"``: who wrote it.
-        self.format = format
+        #: Whose format the cookie has, ``"flask"`` or ``"starlette"``; else why there is none that opens.
+        self.origin = origin
 
     def content(self) -> Content:
         """Return the content; to be copied before its keys are changed. Nested values are the caller's own."""
@@ -100,7 +136,7 @@ class Stored:
 
     def thawed(self) -> Stored:
         """Return the same with objects that nobody changes, for one request to compare with more than once."""
-        return Stored(self.content(), _itself, self.signed_at, self.format)
+        return Stored(self.content(), _itself, self.signed_at, self.origin)
 
     def size(self) -> int:
         """Return the bytes of memory that it takes, at most."""
@@ -122,15 +158,20 @@ def stored(
     serialized: bytes,
     parse: Callable[[bytes], Content],
     signed_at: int = 0,
-    format: str = "flask",  # noqa: A002
+    origin: str = "flask",
 ) -> Stored:
     """Return what a cookie holds, from its ``content`` and the ``serialized`` text that ``parse`` reads it from."""
     if IMMUTABLE.issuperset(map(type, content.values())):
-        return Stored(content, _itself, signed_at, format)  # most sessions: 1.0 us less than to thaw
+        return Stored(content, _itself, signed_at, origin)  # most sessions: 1.0 us less than to thaw
     try:
-        return Stored(freeze(content), thaw, signed_at, format)
+        return Stored(freeze(content), thaw, signed_at, origin)
     except ValueError:  # a datetime in a list
-        return Stored(serialized, parse, signed_at, format)
+        return Stored(serialized, parse, signed_at, origin)
 
 
-EMPTY = Stored({}, _itself)
+def nothing(origin: str) -> Stored:
+    """Return what a client has that brings no cookie that opens."""
+    return Stored({}, _itself, 0, origin)
+
+
+ABSENT = nothing("no cookie")

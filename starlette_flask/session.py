@@ -38,6 +38,7 @@ class Session(dict[str, Any]):
     _exposed: frozenset[str] = frozenset()  # keys whose values the application may have changed in place
     _dirty: bool = False  # written to since it was saved
     _new: bool = True
+    _report: Callable[[Session], None] | None = None  # of the first change after the request has ended
 
     def mark_accessed(self) -> None:
         """Mark the session as read. Starlette calls this whenever ``request.session`` is used."""
@@ -46,6 +47,9 @@ class Session(dict[str, Any]):
     def mark_modified(self) -> None:
         """Mark the session as changed, so that the response sets the cookie."""
         self.accessed = self._modified = self._dirty = True
+        if self._report is not None:
+            report, self._report = self._report, None
+            report(self)
 
     @property
     def modified(self) -> bool:
@@ -103,6 +107,9 @@ class Session(dict[str, Any]):
 
     def _mark_saved(self) -> None:
         self._dirty = False
+
+    def _end(self, report: Callable[[Session], None]) -> None:
+        self._report = report
 
     # Values that can be changed in place. The middleware compares those that the application got hold of.
 

@@ -65,16 +65,16 @@ class TestBothSides:
         ("inner", "outer", "expected"),
         [
             (lambda s: s.update(a=1), lambda s: s.update(b=2), {**BEFORE, "a": 1, "b": 2}),
-            (lambda s: s.update(a=1), lambda s: s.update(a=2), {**BEFORE, "a": 2}),
+            (lambda s: s.update(a=1), lambda s: s.update(a=2), {**BEFORE, "a": 1}),
             (lambda s: s.update(theme="light"), lambda s: s.update(b=2), {**BEFORE, "theme": "light", "b": 2}),
             (lambda s: s.update(a=1), lambda s: s.update(theme="light"), {**BEFORE, "a": 1, "theme": "light"}),
-            (lambda s: s.update(theme=1), lambda s: s.update(theme=2), {**BEFORE, "theme": 2}),
+            (lambda s: s.update(theme=1), lambda s: s.update(theme=2), {**BEFORE, "theme": 1}),
             (lambda s: s.update(a=1), lambda s: s.pop("theme"), {"user": 7, "cart": [1], "a": 1}),
-            (lambda s: s.update(theme="light"), lambda s: s.pop("theme"), {"user": 7, "cart": [1]}),
+            (lambda s: s.update(theme="light"), lambda s: s.pop("theme"), {**BEFORE, "theme": "light"}),
             (lambda s: s.update(a=1), lambda s: s["cart"].append(2), {**BEFORE, "cart": [1, 2], "a": 1}),
             (lambda s: s.update(a=1), lambda s: s["cart"].__setitem__(0, True), {**BEFORE, "cart": [True], "a": 1}),
             (lambda s: s.update(a=1), lambda s: s.clear(), {"a": 1}),
-            (lambda s: s.update(a=True), lambda s: s.update(a=1), {**BEFORE, "a": 1}),
+            (lambda s: s.update(a=True), lambda s: s.update(a=1), {**BEFORE, "a": True}),
             (lambda s: s.pop("cart"), lambda s: s.update(a=1), {"user": 7, "theme": "dark", "a": 1}),
             (lambda s: s.clear(), lambda s: s.update(a=1), {"a": 1}),
         ],
@@ -116,7 +116,7 @@ class TestBothSides:
         app = app_that(lambda s: s.update(b=2), headers=headers, late=lambda s: s.update(c=3))
         assert call(SessionMiddleware(app, KEY), cookie=signed(BEFORE)).saved == {**BEFORE, "a": 1, "b": 2}
         (record,) = [record for record in caplog.records if record.name == "starlette_flask"]
-        assert record.getMessage().endswith("the response had begun; changed keys: 'c'")
+        assert record.getMessage().endswith("the response had already started; changed keys: 'c'")
 
     def test_a_large_one_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         reply = inside(lambda s: s.update(a=1), lambda s: s.update(b=2), max_cookie_size=50)
@@ -171,8 +171,8 @@ class TestUnchangedOutside:
         assert reply.saved == {**content, "a": 1}
         assert len(reply.set_cookies) == 2
 
-    @pytest.mark.parametrize("value", [signed({"_permanent": True, "a": 1}), "nonsense", ""])
-    def test_a_permanent_session_that_nobody_read_outside(self, value: str, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_permanent_session_that_nobody_read_outside(self, caplog: pytest.LogCaptureFixture) -> None:
+        value = signed({"_permanent": True, "a": 1})
         headers = [(b"set-cookie", f"session={value}; Path=/".encode()), (b"vary", b"Origin")]
         app = SessionMiddleware(app_that(headers=headers), KEY)
         assert call(app, cookie=signed({"_permanent": True})).start["headers"] == headers
@@ -233,10 +233,19 @@ class TestOddCookies:
     )
     @pytest.mark.parametrize("value", ["", "null", signed(INNER)], ids=["empty", "null", "signed"])
     def test_a_deletion(self, attributes: str, value: str) -> None:
+        """It goes out with our attributes, so that a browser obeys it; nothing but a new key revives a session."""
         field = f"session={value}; {attributes}"
         assert sessions_of(answered(field)) == [{"b": 2}]
-        assert answered(field, outer=lambda s: s.update(user=8)).set_cookies == [field]
-        assert answered(field, outer=nothing).set_cookies == [field]
+        for outer in (
+            nothing,
+            lambda s: s.update(user=8),
+            lambda s: s.clear(),
+            lambda s: setattr(s, "permanent", True),
+        ):
+            reply = answered(field, outer=outer, settings={"session_cookie": "session", "https_only": True})
+            assert reply.set_cookies == [
+                "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Secure; HttpOnly; Path=/; SameSite=Lax"
+            ]
 
     @pytest.mark.parametrize(
         "attributes",
@@ -366,13 +375,22 @@ class TestInnerCookieThatDoesNotOpen:
         assert (logger, level) == ("starlette_flask", logging.WARNING)
         assert text == (
             "Changes to session 'session' were lost on path '/shop' because the response sets a cookie of that name "
-            "which does not open; changed keys: 'b', 'cart'"
+            "which does not open; changed keys: 'b', 'cart', 'theme', 'user'"
         )
         assert value == '"' or value not in text
 
+    @pytest.mark.parametrize("outer", [nothing, dict, lambda s: (s.update(b=1), setattr(s, "modified", False))])
+    def test_the_session_that_it_replaces_is_lost(self, outer: Change, caplog: pytest.LogCaptureFixture) -> None:
+        """A library that brings a session middleware of its own, under the same name."""
+        field = "session=nonsense; Path=/"
+        assert answered(field, outer=outer).set_cookies == [field]
+        (text,) = (entry[2] for entry in caplog.record_tuples if entry[1] > logging.DEBUG)
+        assert text.endswith("which does not open; changed keys: 'cart', 'theme', 'user'")
+
     def test_is_not_logged_where_nothing_is_lost(self, caplog: pytest.LogCaptureFixture) -> None:
         field = "session=nonsense; Path=/"
-        assert answered(field, outer=dict).set_cookies == [field]
+        app = app_that(headers=[(b"set-cookie", field.encode())])
+        assert call(SessionMiddleware(app, KEY)).set_cookies == [field]
         assert [entry for entry in caplog.record_tuples if entry[1] > logging.DEBUG] == []
 
     def test_age_is_no_reason(self) -> None:
@@ -385,7 +403,7 @@ class TestInnerCookieThatDoesNotOpen:
         )
         call(SessionMiddleware(app, KEY), cookie=signed(BEFORE))
         lost, late = (entry[2] for entry in caplog.record_tuples if entry[1] > logging.DEBUG)
-        assert lost.endswith("changed keys: 'b'")
+        assert lost.endswith("changed keys: 'b', 'cart', 'theme', 'user'")
         assert late.endswith("changed keys: 'c'")
 
 

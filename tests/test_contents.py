@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from starlette_flask import SessionCodec
-from starlette_flask.contents import EMPTY, changed_keys, freeze, same, stored, thaw
+from starlette_flask.contents import ABSENT, changed_keys, freeze, same, stored, thaw
 
 CODEC = SessionCodec("a key")
 DATE = datetime(2001, 9, 9, 1, 46, 40, tzinfo=timezone.utc)
@@ -115,7 +115,7 @@ class TestFrozen:
         serialized = CODEC.serialize(content)
         holds = stored(CODEC.deserialize(serialized), serialized, CODEC.deserialize, 5)
         assert repr(holds.content()) == repr(CODEC.deserialize(serialized))
-        assert (holds.signed_at, holds.format) == (5, "flask")
+        assert (holds.signed_at, holds.origin) == (5, "flask")
 
     @pytest.mark.parametrize("value", [{1: [1.5, (None, True)]}, [b"a", -0.0], {"b": 1, "a": 2}], ids=repr)
     def test_thaw_undoes_freeze(self, value: Any) -> None:
@@ -140,7 +140,7 @@ class TestFrozen:
         content = {"cart": [1]}
         holds = stored(content, CODEC.serialize(content), CODEC.deserialize, 7, "starlette").thawed()
         assert holds.content() is holds.content()
-        assert (holds.content(), holds.signed_at, holds.format) == (content, 7, "starlette")
+        assert (holds.content(), holds.signed_at, holds.origin) == (content, 7, "starlette")
 
     def test_nothing_is_empty(self) -> None:
-        assert EMPTY.content() == {}
+        assert ABSENT.content() == {}

@@ -47,7 +47,7 @@ def lost(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     return warnings
 
 
-def told(*keys: str, path: str = "/", name: str = "session", why: str = "the response had begun") -> str:
+def told(*keys: str, path: str = "/", name: str = "session", why: str = "the response had already started") -> str:
     return (
         f"Changes to session {name!r} were lost on path {path!r} because {why}; "
         f"changed keys: {', '.join(map(repr, keys))}"
@@ -213,15 +213,33 @@ class TestReport:
         assert lost() == [told("a")]
 
     def test_an_app_that_raises_before_the_start(self, lost: Any) -> None:
-        """The request failed, and so did all that it did: Flask saves nothing there, either."""
+        """Another layer answers, without the session."""
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             scope["session"]["a"] = 1
-            raise ZeroDivisionError
+            raise scope["error"]
 
-        with pytest.raises(ZeroDivisionError):
-            call(SessionMiddleware(app, KEY))
-        assert lost() == []
+        for error in (ZeroDivisionError(), asyncio.CancelledError()):
+            with pytest.raises(type(error)):
+                call(SessionMiddleware(app, KEY), error=error)
+        assert lost() == [told("a", why="an exception was raised before the response started")]
+
+    def test_an_app_that_sends_no_response(self, lost: Any) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"]["a"] = 1
+
+        call(SessionMiddleware(app, KEY))
+        assert lost() == [told("a", why="the application sent no response")]
+
+    def test_a_change_after_the_request_has_ended(self, lost: Any) -> None:
+        """Once, by a method of the session; what a handler kept of it holds no scope."""
+        for content in ({}, {"cart": [1]}):
+            reply = call(SessionMiddleware(app_that(dict), KEY), cookie=signed(content))
+            session = reply.scope["session"]
+            session["a"] = 1
+            session["b"] = 2
+            session.get("cart", []).append(2)
+        assert lost() == [told("a", why="the request had already ended")] * 2
 
     def test_a_websocket_that_was_refused(self, lost: Any) -> None:
         """`websocket.close` instead of `websocket.accept` has no headers to put a cookie in."""

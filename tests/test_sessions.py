@@ -562,7 +562,7 @@ class TestCookieThatDoesNotOpen:
         assert reply.set_cookies == []
         ((logger, level, text),) = [entry for entry in caplog.record_tuples if entry[0] != "asyncio"]
         assert (logger, level) == ("starlette_flask", logging.DEBUG)
-        assert re.search(rf"'session'.*: {reason}$", text)
+        assert re.search(rf"'session'.*: rejected: {reason}; not saved", text)
         for part in value.split("."):
             assert len(part) < 3 or part not in text
 
@@ -1051,18 +1051,33 @@ class TestSecrecy:
             assert [line for line in shown if part in line] == []
 
 
-def test_what_could_not_be_stored_is_not_reported_a_second_time(caplog: pytest.LogCaptureFixture) -> None:
-    """The error says it all; and the answer to it, from a server-error middleware further in, goes out."""
+@pytest.mark.parametrize(
+    ("repair", "saved", "warnings"),
+    [
+        (
+            lambda _: None,
+            None,
+            ["Changes to session 'session' were lost on path '/' because they cannot be stored; changed keys: 'a'"],
+        ),
+        (lambda session: session.update(a="text"), {"a": "text"}, []),
+    ],
+    ids=["left as it is", "repaired"],
+)
+def test_the_page_that_answers_a_failed_save_saves_what_the_session_then_is(
+    repair: Callable[[Any], object], saved: Any, warnings: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """If that fails, too, it goes out without a cookie, and the loss is reported once."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        scope["session"] = {"a": object()}
+        scope["session"]["a"] = object()
         with pytest.raises(TypeError, match="key 'a'"):
             await send({"type": "http.response.start", "status": 200, "headers": []})
+        repair(scope["session"])
         await send({"type": "http.response.start", "status": 500, "headers": []})
 
     reply = call(SessionMiddleware(app, KEY))
-    assert (reply.start["status"], reply.set_cookies) == (500, [])
-    assert [entry for entry in caplog.record_tuples if entry[0] == "starlette_flask"] == []
+    assert (reply.start["status"], reply.saved, reply.vary) == (500, saved, ["Cookie"])
+    assert [text for name, _, text in caplog.record_tuples if name == "starlette_flask"] == warnings
 
 
 def test_the_path_of_a_warning_is_the_one_that_came(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import logging
 import re
 import sys
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, is_dataclass
 from datetime import timedelta
-from enum import Enum
 from time import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from warnings import warn
 
 from itsdangerous import BadData, BadPayload
 
-from ..asgi import ASGIApp, Message, Scope, Send
+from ..asgi import ASGIApp
 from ..codec import SessionCodec, is_current
-from ..contents import EMPTY, Content, Stored, changed_keys, merge, same, stored
-from ..cookies import CookieWriter, is_cookie_value, parse_set_cookie, read_cookie
+from ..contents import ABSENT, Content, Stored, nothing, stored
+from ..cookies import CookieWriter, count_pairs, is_cookie_value, read_value, with_pair
 from ..session import Session
 from ..starlette_format import StarletteFormat
 from ..tagged_json import is_dict
 from ..verified import VerifiedValues
+from ._responder import KEY, Responder
 from .flask_settings import Settings, flask_settings
 
 if sys.version_info >= (3, 11):
@@ -35,13 +32,7 @@ elif TYPE_CHECKING:
 
 logger = logging.getLogger("starlette_flask")
 
-#: Where a scope has the innermost responder of this package.
-_KEY = "starlette_flask.responder"
 _SCOPES = frozenset({"http", "websocket"})
-#: The messages that can carry a cookie to the client, and the one that says that none will.
-_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
-#: The scope of a responder whose request has ended.
-_ENDED: Scope = {}
 _LONGEST = timedelta(days=365 * 1000)  # keeps Expires a date with a four-digit year
 _CACHE_SIZE = 16 << 20
 
@@ -132,21 +123,22 @@ class SessionMiddleware:
         self._max_age = _whole_number("max_age", max_age, least=1) if max_age is not None else None
         self._lifetime = _seconds("permanent_session_lifetime", permanent_session_lifetime)
         self._opens_for = int(self._lifetime) if self._max_age is None else self._max_age
-        self._refresh = bool(refresh_each_request)
+        self.refreshes = bool(refresh_each_request)
         self._max_cookie_size = _whole_number("max_cookie_size", max_cookie_size)
+        self._has_warned_of_path = False
         self._leeway = _whole_number("leeway", leeway)
         self._allowed = None if allow_path_regex is None else _pattern("allow_path_regex", allow_path_regex)
         self._has_own_serializer = serializer is not None  # it is asked each time, and may answer otherwise then
         self._verified = VerifiedValues(_CACHE_SIZE)
         self._starlette = StarletteFormat(self._codec.secret_keys) if accept_starlette_cookies else None
         # What two middlewares must have in common to be one; the codec's part shows no key.
-        self._identity = (
+        self.identity = (
             self._codec.identity,
             self._cookie.deletion,
             (
                 self._max_age,
                 self._lifetime,
-                self._refresh,
+                self.refreshes,
                 self._leeway,
                 self._allowed,
                 accept_starlette_cookies,
@@ -169,33 +161,41 @@ class SessionMiddleware:
         if scope["type"] not in _SCOPES or (self._allowed and not self._allowed.match(scope.get("path", ""))):
             await self.app(scope, receive, send)
             return
-        outer: _Responder | None = scope.get(_KEY)
-        if outer is not None and outer.serves(self):
-            outer.adopt_replacement(scope)
-            scope["session"] = outer.session
-            await self.app(scope, receive, send)
-            return
-        responder = _Responder(self, scope, send)
+        outer: Responder | None = scope.get(KEY)
+        if outer is not None:
+            outer.adopt_replacement()
+            if outer.serves(self):
+                await outer.share(self.app, scope, receive, send)
+                return
+        responder = Responder(self, scope, send)
+        unsent = ""  # a cancellation is nobody's mistake
         try:
             await self.app(scope, receive, responder.send)
+            unsent = "the application sent no response"
+        except Exception:
+            unsent = "an exception was raised before the response started"
+            raise
         finally:
-            responder.close()
+            responder.close(unsent)
 
     # What a responder asks for: from the cookie's value to the session, and back.
 
-    def open(self, headers: list[tuple[bytes, bytes]]) -> tuple[Session, Stored]:
-        """Return the session that a request brings, and what its client has; empty ones where nothing opens."""
-        value = read_cookie(headers, self._name)
+    def open(self, field: bytes) -> tuple[Session, Stored]:
+        """Return the session that a Cookie field brings, and what its client has."""
+        value = read_value(field, self._name)
         if not value:
-            return Session(), EMPTY
+            return Session(), ABSENT
         found = self._verified.get(value)
         if found is not None and is_current(found.signed_at, self._opens_for, self._leeway):
             return Session._opened(found.content()), found
         opened = self._verify(value)
-        return (Session(), EMPTY) if opened is None else (Session._opened(opened[0]), opened[1])
+        if isinstance(opened, str):
+            return Session(), nothing(f"rejected: {opened}")
+        content, found = opened
+        return Session._opened(content), found
 
-    def _verify(self, value: bytes) -> tuple[Content, Stored] | None:
-        """Open a value that was not seen before. Where it is rejected, say why in the log."""
+    def _verify(self, value: bytes) -> tuple[Content, Stored] | str:
+        """Open a value that was not seen before. Return why it is rejected, if it is."""
         reason = "BadSignature"
         try:
             opened = self._codec.open(value, self._opens_for, self._leeway)
@@ -212,21 +212,31 @@ class SessionMiddleware:
             reason = type(error).__name__  # not its text, which quotes parts of the value
             if (cause := getattr(error, "original_error", None)) is not None:
                 reason += f" from {type(cause).__name__}"
-        if self._starlette is not None and (foreign := self._open_starlette(self._starlette, value)) is not None:
-            return foreign
-        logger.debug("Cookie %r did not open, the session is empty: %s", self._cookie.name.decode(), reason)
-        return None
+        if (foreign := self.open_starlette(value)) is not None:
+            return foreign.content(), foreign
+        return reason
 
-    def _open_starlette(self, starlette: StarletteFormat, value: bytes) -> tuple[Content, Stored] | None:
-        opened = starlette.open(value)
+    def open_starlette(self, value: bytes) -> Stored | None:
+        """Return what a value in Starlette's format holds; ``None`` where it does not open, or is not to be opened."""
+        opened = None if self._starlette is None else self._starlette.open(value)
         if opened is None or not is_current(opened[1], self._opens_for, self._leeway):
             return None
-        content, signed_at = opened
         try:
-            serialized = self._codec.serialize(content)
+            serialized = self._codec.serialize(opened[0])
         except Exception:  # a serializer of the application's own may refuse anything
             return None
-        return content, stored(content, serialized, self.deserialize, signed_at, "starlette")
+        return stored(opened[0], serialized, self.deserialize, opened[1], "starlette")
+
+    def open_inner(self, value: bytes) -> Content | None:
+        """Return what a cookie holds that an application inside set; ``None`` where it does not open.
+
+        What is too old stays so. From the future it may be: the server behind a proxy has its own clock.
+        """
+        try:
+            content = self._codec.loads(value, self._opens_for, leeway=self._opens_for)
+        except BadData:
+            return None
+        return content if is_dict(content) else None
 
     def serialize(self, content: Content) -> bytes:
         """Return the serialized content. Raises ``TypeError``, which names the key, where it cannot be stored."""
@@ -246,9 +256,13 @@ class SessionMiddleware:
         return True
 
     def deserialize(self, serialized: bytes) -> Content:
-        """Return content as it comes back from a cookie: an int key is text by then."""
+        """Return the content that :meth:`serialize` made this of."""
         content: Content = self._codec.deserialize(serialized)
         return content
+
+    def as_stored(self, content: Content) -> Content:
+        """Return content as it comes back from a cookie: an int key is text by then, an enum member its value."""
+        return self.deserialize(self.serialize(content))
 
     def render(self, content: Content, serialized: bytes) -> bytes:
         """Return the Set-Cookie field that brings this content to the client."""
@@ -282,236 +296,60 @@ class SessionMiddleware:
             )
         return field
 
+    def cookie_field(self, field: bytes, content: Content, serialized: bytes) -> bytes:
+        """Return a Cookie field that brings this content instead of what it brought."""
+        value = self._codec.sign(self._codec.pack(serialized), int(time())) if content else None
+        return with_pair(field, self._name, value)
+
     def inner_cookies(self, headers: Iterable[Any], path: str) -> list[Any]:
         """Return the headers that set this very cookie already: an application mounted inside did."""
         return [
             header
             for header in headers
-            if header[0].lower() == b"set-cookie" and self._cookie.is_set_by(header[1], path)
+            if len(header[0]) == _LENGTH and header[0].lower() == b"set-cookie" and self._is_set_by(header[1], path)
         ]
 
+    def _is_set_by(self, field: Any, path: str) -> bool:
+        return self._cookie.is_set_by(bytes(field), path)
+
     def warn_lost(self, path: str, reason: str, keys: Iterable[str]) -> None:
-        """Report changes that cannot be saved, by their keys."""
+        """Report changes that cannot be saved, by their keys; nothing where there are none."""
+        if names := ", ".join(sorted(map(repr, keys))):
+            logger.warning(
+                "Changes to session %r were lost on path %r because %s; changed keys: %s",
+                self._cookie.name.decode(),
+                path,
+                reason,
+                names,
+            )
+
+    def check_path(self, path: str, root_path: str) -> None:
+        """Warn, once, of a session that was written where the browser does not send its cookie back."""
+        if self._cookie.covers(path) or self._cookie.covers(root_path + path) or self._has_warned_of_path:
+            return
+        self._has_warned_of_path = True
         logger.warning(
-            "Changes to session %r were lost on path %r because %s; changed keys: %s",
+            "Session %r was written on path %r, which its cookie's path does not cover: the browser does not send it "
+            "back there. Set path to '/', unless a proxy strips a prefix.",
             self._cookie.name.decode(),
             path,
-            reason,
-            ", ".join(sorted(map(repr, keys))),
         )
 
-
-class _Responder:
-    """One request's session, from its Cookie field to the message that can carry a Set-Cookie field."""
-
-    __slots__ = ("client", "failed", "middleware", "path", "scope", "server_send", "session", "started")
-
-    def __init__(self, middleware: SessionMiddleware, scope: Scope, send: Send) -> None:
-        self.middleware, self.scope, self.server_send = middleware, scope, send
-        headers: list[Any] = scope.get("headers", [])
-        if type(headers) is not list:  # perhaps readable only once, and the application is to read them, too
-            headers = scope["headers"] = list(headers)
-        #: The session, and what the client has of it.
-        self.session, self.client = middleware.open(headers)
-        self.path = scope.get("path", "")  # as it came: routers rewrite it
-        #: The type of the message that did or could have brought the cookie, once it was sent.
-        self.started = ""
-        self.failed = False
-        scope["session"], scope[_KEY] = self.session, self
-
-    def serves(self, other: SessionMiddleware) -> bool:
-        """Return whether ``other``, further in, is to share this session: a middleware with equal settings."""
-        return self.scope is not _ENDED and self.middleware._identity == other._identity
-
-    # Not async itself: it hands on what the server's own send returns, and saves a coroutine per message.
-    def send(self, message: Message) -> Awaitable[None]:
-        """Send a message to the client; the session goes with the first that can carry it."""
-        if not self.started and message["type"] in _STARTS:
-            if self.failed:  # the page that answers the error
-                headers: list[Any] = list(message.get("headers") or ())
-                _vary_on_cookie(headers)
-                message = {**message, "headers": headers}
-            else:
-                self.failed = True
-                message = self.save(message)
-                self.failed = False
-                self.started = message["type"]
-        return self.server_send(message)
-
-    def save(self, message: Message) -> Message:
-        """Return the message with what the session adds to its headers.
-
-        The rules are those of ``flask.sessions.SecureCookieSessionInterface.save_session``. The application's
-        message and its headers are not touched: frameworks send one constant response to many users.
-        """
-        if message["type"] == "websocket.close":  # refused before it was accepted: no headers to put a cookie in
-            return message
-        session = self.session
-        if self.scope.get("session") is not session:
-            self.adopt_replacement(self.scope)
-        changed = self.is_changed()
-        saves = changed or (self.middleware._refresh and bool(session._get("_permanent")))
-        if not (saves or session.accessed):
-            return message
-        headers: list[Any] = list(message.get("headers") or ())
-        varies = self.set_cookie(headers, changed) if saves else False
-        session._mark_saved()
-        if varies or session.accessed:
-            _vary_on_cookie(headers)
-        return {**message, "headers": headers}
-
-    def is_changed(self) -> bool:
-        """Return whether the session is another one than the client has."""
-        session = self.session
-        if session._modified is not None:
-            return session._modified
-        return self.client.format == "starlette" or bool(session._exposed and self.changed_in_place())
-
-    def changed_in_place(self) -> bool:
-        """Return whether a value that the application got hold of is another one than the client has."""
-        session, self.client = self.session, self.client.thawed()
-        before = self.client.content()
-        for key in session._exposed:
-            if not same(before.get(key), session._get(key)):
-                after = self.middleware.deserialize(self.middleware.serialize(session._content()))
-                return bool(changed_keys(before, after))
-        return False
-
-    def set_cookie(self, headers: list[Any], changed: bool) -> bool:
-        """Add the Set-Cookie field, and return whether there is one.
-
-        Where an application inside set this cookie, both are merged.
-        """
-        middleware, content = self.middleware, self.session._content()
-        inner = middleware.inner_cookies(headers, self.path)
-        if inner and not changed:
-            return False
-        serialized = middleware.serialize(content)
-        if inner:
-            self.merge(headers, inner, middleware.deserialize(serialized))
-        else:
-            field = (middleware.render if changed else middleware.renew)(content, serialized)
-            headers.append((b"set-cookie", field))
-        self.client = Stored(serialized, middleware.deserialize)
-        return True
-
-    def merge(self, headers: list[Any], inner: list[Any], ours: Content) -> None:
-        """Put one cookie for the changes of both sides in the place of the inner one.
-
-        Both sides began with the same session. The result is the inner one with the outer changes applied key by
-        key, except that what the inner application removed stays removed: a log-out is never undone.
-        """
-        middleware, before = self.middleware, self.client.content()
-        cookie = parse_set_cookie(inner[-1][1], self.path)  # the last one is what the client will keep
-        theirs: Any = {}
-        if not (cookie.deletes or not cookie.value):
-            try:
-                # What is too old stays so. From the future it may be: the server behind a proxy has its own clock.
-                theirs = middleware._codec.loads(cookie.value, middleware._opens_for, leeway=middleware._opens_for)
-            except BadData:
-                theirs = None
-            if not is_dict(theirs):  # to overwrite what we cannot read might undo a log-out, too
-                reason = "the response sets a cookie of that name which does not open"
-                middleware.warn_lost(self.path, reason, changed_keys(before, ours))
-                return
-        # In a cookie of Starlette's format the inner application saw nothing: what it did not set, it did not remove.
-        onto = {**before, **theirs} if self.client.format == "starlette" and theirs else theirs
-        merged = merge(before, ours, onto)
-        if changed_keys(theirs, merged):
-            headers[:] = [header for header in headers if header not in inner]
-            headers.append((b"set-cookie", middleware.render(merged, middleware.serialize(merged))))
-
-    def close(self) -> None:
-        """End the request: what is changed from now on cannot be saved."""
-        session = self.session
-        if session._dirty or session._exposed or self.scope.get("session") is not session:
-            self.report_late_changes()
-        self.scope = _ENDED  # the scope holds this responder: the circle would be left to the garbage collector
-
-    def report_late_changes(self) -> None:
-        """Warn of what was changed after the session had been saved, or with no response to save it in."""
-        session, current = self.session, self.scope.get("session")
-        replaced = current is not session and not self.saves_itself(current)
-        if not self.started or session._modified is False:
-            return
-        try:
-            if not (replaced or session._dirty or self.changed_in_place()):
-                return
-            content = _as_content(current) if replaced else session._content()
-        except Exception:  # whatever its own methods raise: this must not hide an error of the application
-            content = {} if replaced else session._content()
-        try:
-            before = self.client.content()
-        except BadData:
-            before = {}
-        with suppress(BadData, TypeError):  # what cannot be stored is compared as it is
-            content = self.middleware.deserialize(self.middleware.serialize(content))
-        if changed := changed_keys(before, content):
-            reason = "the connection was refused" if self.started == "websocket.close" else "the response had begun"
-            self.middleware.warn_lost(self.path, reason, changed)
-
-    # What the application put at scope["session"]
-
-    def adopt_replacement(self, scope: Scope) -> None:
-        """Take over what the application put there instead of changing the session."""
-        current = scope.get("session")
-        if current is self.session or self.saves_itself(current):
-            return
-        content = _as_content(current)
-        self.session._replace(content)
-        self.session.accessed = True
-        try:
-            changed = bool(changed_keys(self.client.content(), content))
-        except BadData:  # what opened at the top of the stack may not open again from deep within
-            changed = True
-        if changed:
-            self.session.mark_modified()
-
-    def saves_itself(self, current: object) -> bool:
-        """Return whether this is the session of another middleware further in, Starlette's or one of ours."""
-        if isinstance(current, Session):
-            innermost = self.scope.get(_KEY)
-            return innermost is not self and innermost is not None and innermost.session is current
-        return hasattr(type(current), "mark_modified")
+    def log_request(self, path: str, field: bytes, brought: Stored, outcome: str) -> None:
+        """Say at DEBUG what a request brought, and what became of the session."""
+        origin, age = brought.origin, int(time()) - brought.signed_at
+        if origin == "flask":
+            number = self._codec.key_number(read_value(field, self._name) or b"")
+            origin = f"opened with {f'fallback key {number}' if number else 'the current key'}, signed {age} s ago"
+        elif origin == "starlette":
+            origin = f"opened in Starlette's format, signed {age} s ago"
+        if (pairs := count_pairs(field, self._name)) > 1:
+            origin += f" ({pairs} cookies of this name, the first counts)"
+        logger.debug("Session %r on path %r: %s; %s", self._cookie.name.decode(), path, origin, outcome)
 
 
-# Tools such as asgiref's adapters warn of a `send` that is no coroutine function.
-if sys.version_info >= (3, 12):
-    inspect.markcoroutinefunction(_Responder.send)
-else:
-    _Responder.send._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
-
-
-def _as_content(current: Any) -> dict[str, Any]:
-    """Return what an application put at ``scope["session"]`` as the content of a session.
-
-    ``None``, a class or enum member (Litestar's ``Empty``) and whatever is false stand for an emptied session. Raises
-    ``TypeError`` for what holds no keys.
-    """
-    if isinstance(current, Mapping):
-        return dict(cast("Mapping[str, Any]", current))
-    if not current or isinstance(current, (type, Enum)):
-        return {}
-    if is_dataclass(current):
-        return asdict(cast("Any", current))
-    if hasattr(current, "model_dump"):  # pydantic
-        return dict(current.model_dump())
-    if hasattr(current, "__struct_fields__"):  # msgspec
-        return {name: getattr(current, name) for name in current.__struct_fields__}
-    raise TypeError(f"scope['session'] must be a mapping or None, not {type(current).__name__}")
-
-
-def _vary_on_cookie(headers: list[Any]) -> None:
-    """Add ``Cookie`` to the Vary field, as ``response.vary.add`` of Werkzeug does; several fields become one."""
-    at = [index for index, header in enumerate(headers) if header[0].lower() == b"vary"]
-    if not at:
-        headers.append((b"vary", b"Cookie"))
-        return
-    items = [item.strip() for index in at for item in headers[index][1].split(b",") if item.strip()]
-    if b"cookie" not in (item.lower() for item in items):
-        headers[at[0]] = (b"vary", b", ".join([*items, b"Cookie"]))
-        for index in reversed(at[1:]):
-            del headers[index]
+#: Of ``b"set-cookie"``: to compare it first saves 0.2 us of a response's headers.
+_LENGTH = 10
 
 
 def _pattern(setting: str, value: Any) -> re.Pattern[str]:

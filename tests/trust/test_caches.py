@@ -353,7 +353,7 @@ class TestSetting:
             ),
             pytest.param(
                 fuzz.starlettes(ADA, KEY).decode(),
-                lambda _: None,
+                dict,
                 {"accept_starlette_cookies": True},
                 id="rewritten in Flask's format",
             ),

@@ -197,7 +197,7 @@ class TestTheNextRequest:
             with_what_cannot_be_stored: TypeError,
             with_what_contains_itself: TypeError,
             with_no_session: TypeError,
-            with_odd_headers: AttributeError,
+            with_odd_headers: TypeError,
             when_the_client_has_gone: OSError,
         }
         if fault is when_it_sends_nothing:
@@ -312,7 +312,13 @@ class TestOddScopes:
 
         asyncio.run(SessionMiddleware(app, KEY)(scope, None, None))  # type: ignore[arg-type]
         assert found[0] == ADA
-        assert found[1] == found[2] == [tuple(field) for field in again]
+        expected = [tuple(field) for field in again]
+        cookies = [value for name, value in expected if name == b"cookie"]
+        if len(cookies) > 1:  # they become one
+            at = expected.index((b"cookie", cookies[0]))
+            expected = [field for field in expected if field[0] != b"cookie"]
+            expected.insert(at, (b"cookie", b"; ".join(cookies)))
+        assert found[1] == found[2] == expected
 
     @pytest.mark.parametrize("scope", [{}, {"headers": []}, {"headers": ()}, {"headers": [(b"cookie", b"")]}])
     def test_no_cookie_at_all(self, scope: dict[str, Any]) -> None:

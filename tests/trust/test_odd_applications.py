@@ -309,7 +309,7 @@ class TestNothingRaisesIntoTheApplication:
 
         with pytest.raises(ConnectionError):
             call(SessionMiddleware(app, KEY, serializer=serializer), cookie=signed(ADA))
-        assert "lost on path '/' because the response had begun; changed keys: 'late', 'user'" in caplog.text
+        assert "lost on path '/' because the response had already started; changed keys: 'late', 'user'" in caplog.text
 
 
 def pretend(session: Any) -> None:
@@ -355,5 +355,6 @@ class TestAccessTakenBack:
         assert call(SessionMiddleware(outer, KEY), cookie=signed(ADA)).saved == (content or {})
 
     def test_a_cookie_in_starlettes_format(self) -> None:
+        """It is rewritten where somebody looked at it, and there it is left."""
         middleware = SessionMiddleware(app_that(pretend), KEY, accept_starlette_cookies=True)
-        assert call(middleware, cookie=fuzz.starlettes(ADA, KEY).decode()).saved == ADA
+        assert call(middleware, cookie=fuzz.starlettes(ADA, KEY).decode()).saved is None

@@ -72,5 +72,5 @@ class NumberTag(JSONTag):
 
 # Tests
 session_transaction(flask_app.test_client(), secret_key="a secret")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-session_transaction(TestClient(app), "a secret")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+session_transaction(TestClient(app), "a secret")  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]
 session_transaction(TestClient(app), secret_key="a secret", maxage=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

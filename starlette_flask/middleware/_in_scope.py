@@ -1,0 +1,67 @@
+"""What stands at ``scope["session"]``: whose it is, and what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, is_dataclass
+from enum import Enum
+from typing import Any, cast
+
+from ..asgi import Scope
+from ..contents import Content
+from ..session import Session
+
+
+def is_another_middlewares(scope: Scope, entry: Scope) -> bool:
+    """Return whether another session middleware further in put it there, and saves it itself.
+
+    ``entry`` is the scope as it came to this middleware; what was added since tells. Nothing is asked of the session
+    but its type: any use of one that starsessions has not loaded raises.
+
+    - Starlette's (1.0 and newer) and asgi-sessions' are dicts of a class that tracks changes, as ours.
+    - starsessions adds ``scope["session_handler"]``.
+    - Litestar's two leave a plain dict, and no trace that stays: its middlewares are asked of the route handler.
+    """
+    kind: type[Any] = cast("Any", type)(scope.get("session"))
+    if issubclass(kind, dict) and not issubclass(kind, Session) and hasattr(cast("Any", kind), "modified"):
+        return True
+    if scope.get("session_handler") is not entry.get("session_handler"):
+        return True
+    handler = scope.get("route_handler")
+    # Where Litestar called this middleware, its own may stand outside; then there was a session already.
+    is_further_in = "route_handler" not in entry or "session" not in entry
+    return handler is not None and is_further_in and any(map(_is_litestars, _middlewares(handler)))
+
+
+def _middlewares(handler: Any) -> Iterable[Any]:
+    """Return the middlewares of all layers that a route handler of Litestar has."""
+    try:
+        return cast("Iterable[Any]", handler.resolve_middleware())
+    except Exception:  # it may be anybody's, and anything
+        return ()
+
+
+def _is_litestars(middleware: Any) -> bool:
+    kind = getattr(middleware, "middleware", middleware)  # of a DefineMiddleware
+    return isinstance(kind, type) and any(
+        base.__module__ == "litestar.middleware.session.base" for base in kind.__mro__
+    )
+
+
+def as_content(current: Any) -> Content:
+    """Return what an application put at ``scope["session"]`` as the content of a session.
+
+    ``None``, a class or enum member (Litestar's ``Empty``) and whatever is false stand for an emptied session. Raises
+    ``TypeError`` for what holds no keys.
+    """
+    if isinstance(current, Mapping):
+        return dict(cast("Mapping[str, Any]", current))
+    if not current or isinstance(current, (type, Enum)):
+        return {}
+    if is_dataclass(current):
+        return asdict(cast("Any", current))
+    if hasattr(current, "model_dump"):  # pydantic
+        return dict(current.model_dump())
+    if hasattr(current, "__struct_fields__"):  # msgspec
+        return {name: getattr(current, name) for name in current.__struct_fields__}
+    raise TypeError(f"scope['session'] must be a mapping or None, not {type(current).__name__}")

@@ -1,0 +1,337 @@
+"""One request: its session from the Cookie field to the message that can carry a Set-Cookie field."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import sys
+from collections.abc import Awaitable, Iterable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from itsdangerous import BadData
+
+from ..asgi import ASGIApp, Message, Receive, Scope, Send
+from ..contents import Content, Stored, changed_keys, merge, same
+from ..cookies import cookie_field, parse_set_cookie, with_cookie_field
+from ..session import Session
+from ._in_scope import as_content, is_another_middlewares
+
+if TYPE_CHECKING:
+    from .sessions import SessionMiddleware
+
+logger = logging.getLogger("starlette_flask")
+
+#: Where a scope has the innermost responder of this package.
+KEY = "starlette_flask.responder"
+#: The messages that can carry a cookie to the client, and the one that says that none will.
+_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
+#: The scope of a responder whose request has ended.
+_ENDED: Scope = {}
+
+
+class Responder:
+    """The session of one request, and how far the response is.
+
+    Two baselines: whether to save is judged against what the ``client`` has; where an application inside sets this
+    cookie, too, both sides are merged from what was ``handed`` on to it.
+    """
+
+    __slots__ = (
+        "brought",
+        "client",
+        "copies",
+        "entry",
+        "failed",
+        "field",
+        "handed",
+        "middleware",
+        "outcome",
+        "path",
+        "scope",
+        "server_send",
+        "session",
+        "started",
+    )
+
+    def __init__(self, middleware: SessionMiddleware, scope: Scope, send: Send) -> None:
+        self.middleware, self.scope, self.server_send = middleware, scope, send
+        self.entry = dict(scope)
+        headers: list[Any] = scope.get("headers", [])
+        if type(headers) is not list:  # perhaps readable only once, and the application is to read them, too
+            headers = scope["headers"] = list(headers)
+        self.field, several = cookie_field(headers)
+        if several:  # WSGI adapters join them with a comma, and Flask would see no session
+            scope["headers"] = with_cookie_field(headers, self.field)
+        self.session, self.client = middleware.open(self.field)
+        self.brought = self.handed = self.client
+        self.path: str = scope.get("path", "")  # as it came: routers rewrite it
+        #: The type of the message that did or could have brought the cookie, once it was sent.
+        self.started = ""
+        #: Whether a save has failed.
+        self.failed = False
+        #: What became of the session, for the log.
+        self.outcome = "not saved, as nothing changed"
+        #: Copies of the scope in which equal middlewares further in serve.
+        self.copies: tuple[Scope, ...] = ()
+        scope["session"], scope[KEY] = self.session, self
+
+    def __deepcopy__(self, memo: object) -> Responder:
+        return self  # in a copied scope, too, there is one request
+
+    # Where an equal middleware stands further in
+
+    def serves(self, other: SessionMiddleware) -> bool:
+        """Return whether ``other``, further in, is to share this session: a middleware with equal settings."""
+        return self.scope is not _ENDED and self.middleware.identity == other.identity
+
+    async def share(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the application of an equal middleware, with what was changed before in its Cookie field."""
+        is_copy = scope is not self.scope
+        if is_copy:
+            self.copies = (*self.copies, scope)
+        scope["session"] = self.scope["session"] = self.session
+        headers = scope.get("headers", [])
+        self.hand_on(scope, headers)
+        try:
+            await app(scope, receive, send)
+        finally:
+            scope["headers"] = headers
+            if is_copy:
+                self.adopt_replacement()
+                self.copies = tuple(copy for copy in self.copies if copy is not scope)
+
+    def hand_on(self, scope: Scope, headers: Iterable[Any]) -> None:
+        """Put the session as it is now into the Cookie field, for those who read it there: a mounted Flask app."""
+        if self.is_changed() or self.is_foreign():
+            middleware, content = self.middleware, self.session._content()
+            serialized = middleware.serialize(content)
+            field = middleware.cookie_field(self.field, content, serialized)
+            scope["headers"] = with_cookie_field(headers, field)
+            self.handed = Stored(serialized, middleware.deserialize)
+
+    # The response
+
+    # Not async itself: it hands on what the server's own send returns, and saves a coroutine per message.
+    def send(self, message: Message) -> Awaitable[None]:
+        """Send a message to the client; the session goes with the first that can carry it."""
+        if not self.started and message["type"] in _STARTS:
+            try:
+                message = self.save(message)
+            except Exception:
+                if not self.failed:  # as in Flask, the request fails
+                    self.failed = True
+                    raise
+                message = self.give_up(message)  # this is the page that answers the error
+            self.started = message["type"]
+        return self.server_send(message)
+
+    def save(self, message: Message) -> Message:
+        """Return the message with what the session adds to its headers.
+
+        The rules are those of ``flask.sessions.SecureCookieSessionInterface.save_session``. The application's
+        message and its headers are not touched: frameworks send one constant response to many users.
+        """
+        if message["type"] == "websocket.close":  # refused before it was accepted: no headers to put a cookie in
+            return message
+        session = self.session
+        if self.copies or self.scope.get("session") is not session:
+            self.adopt_replacement()
+        headers: list[Any] = list(message.get("headers") or ())
+        inner = self.middleware.inner_cookies(headers, self.path)
+        changed = self.is_changed()
+        varies = session.accessed
+        if inner:
+            varies = self.merge(headers, inner, changed) or varies
+        elif changed or (session._get("_permanent") and self.middleware.refreshes and not self.is_foreign()):
+            self.set_cookie(headers, changed)
+            varies = True
+        session._mark_saved()
+        if varies:
+            vary_on_cookie(headers)
+        return {**message, "headers": headers}
+
+    def is_foreign(self) -> bool:
+        """Return whether the cookie is in Starlette's format, which no application inside can read."""
+        return self.client.origin == "starlette"
+
+    def is_changed(self) -> bool:
+        """Return whether the session is another one than the client has, or has to be rewritten for it."""
+        session = self.session
+        if session._modified is not None:
+            return session._modified
+        return (session.accessed and self.is_foreign()) or bool(session._exposed and self.is_changed_in_place())
+
+    def is_changed_in_place(self) -> bool:
+        """Return whether a value that the application got hold of is another one than the client has."""
+        session, self.client = self.session, self.client.thawed()
+        before = self.client.content()
+        for key in session._exposed:
+            if not same(before.get(key), session._get(key)):
+                return bool(changed_keys(before, self.middleware.as_stored(session._content())))
+        return False
+
+    def set_cookie(self, headers: list[Any], changed: bool) -> None:
+        """Add the Set-Cookie field."""
+        middleware, content = self.middleware, self.session._content()
+        serialized = middleware.serialize(content)
+        field = (middleware.render if changed else middleware.renew)(content, serialized)
+        headers.append((b"set-cookie", field))
+        self.client = Stored(serialized, middleware.deserialize)
+        if changed:
+            self.outcome = "saved" if content else "deleted"
+            middleware.check_path(self.path, self.entry.get("root_path", ""))
+        else:
+            self.outcome = "saved again, as it is permanent"
+
+    def merge(self, headers: list[Any], inner: list[Any], changed: bool) -> bool:
+        """Settle with an application inside that set this cookie, too. Return whether ours took its place."""
+        middleware, before = self.middleware, self.handed.content()
+        ours, base = before, self.client
+        if changed:
+            serialized = middleware.serialize(self.session._content())
+            ours = middleware.deserialize(serialized)
+            self.client = Stored(serialized, middleware.deserialize)  # what changes from now on comes too late
+        cookie = parse_set_cookie(bytes(inner[-1][1]), self.path)  # the last one is what the client will keep
+        deleted = cookie.deletes or not cookie.value
+        theirs: Content | None = {} if deleted else middleware.open_inner(cookie.value)
+        if theirs is None:
+            passing = middleware.open_starlette(cookie.value)
+            lost = self.lost_to({} if passing is None else passing.content(), base.content(), ours)
+            self.outcome = "not saved, as the response sets a cookie of that name which does not open"
+            self.warn_lost("the response sets a cookie of that name which does not open", lost)
+            return False
+        is_foreign = base.origin == "starlette"
+        if is_foreign and self.handed is base and not deleted:
+            theirs, _ = merge({}, before, theirs)  # they saw no session, so they removed nothing from it
+        merged, lost = merge(before, ours, theirs)
+        self.warn_lost("an application inside changed them, too", lost)
+        if merged and not is_foreign and not changed_keys(theirs, merged):
+            self.outcome = "saved by an application inside"
+            return False
+        self.outcome = "saved, merged with what an application inside set" if merged else "deleted"
+        headers[:] = [header for header in headers if header not in inner]
+        headers.append((b"set-cookie", middleware.render(merged, middleware.serialize(merged))))
+        return True
+
+    @staticmethod
+    def lost_to(passing: Content, before: Content, ours: Content) -> set[str]:
+        """Return the keys that are lost where the client gets a cookie that we could not merge with."""
+        return {key for key in changed_keys(passing, ours) if key not in passing or key in changed_keys(before, ours)}
+
+    def give_up(self, message: Message) -> Message:
+        """Return the page that answers a failed save, without a cookie: what the session is now failed as well."""
+        self.outcome = "not saved, as it cannot be stored"
+        self.warn_lost("they cannot be stored", self.unsaved())
+        self.session.modified = False  # reported, so not again
+        headers: list[Any] = list(message.get("headers") or ())
+        vary_on_cookie(headers)
+        return {**message, "headers": headers}
+
+    # The end
+
+    def close(self, unsent: str) -> None:
+        """End the request: what is changed from now on cannot be saved.
+
+        ``unsent`` is the reason why there was no response to save the session with, if there was none; empty for
+        none that anybody need hear of.
+        """
+        session = self.session
+        if session._dirty or session._exposed or self.scope.get("session") is not session:
+            self.report_late_changes(unsent)
+        if not self.started:
+            self.outcome = f"not saved, as {unsent or 'the request was cancelled'}"
+        session._end(partial(_report_after_end, self.middleware, self.path, self.client))
+        if logger.isEnabledFor(logging.DEBUG):
+            self.middleware.log_request(self.path, self.field, self.brought, self.outcome)
+        self.scope, self.entry = _ENDED, {}  # the scope holds this responder: a circle would wait for the collector
+
+    def report_late_changes(self, unsent: str) -> None:
+        """Warn of what was changed after the session had been saved, or with no response to save it in."""
+        reason = _TOO_LATE.get(self.started, "the response had already started") if self.started else unsent
+        if not reason:
+            return
+        session = self.session
+        # Nothing that values of the application's own raise may hide an error of the application.
+        try:
+            self.adopt_replacement()
+        except Exception:
+            self.adopt({})
+        try:
+            changed = session._dirty or (session._modified is not False and self.is_changed_in_place())
+        except Exception:
+            changed = True
+        if changed:
+            self.warn_lost(reason, self.unsaved())
+
+    def unsaved(self) -> set[str]:
+        """Return the keys of what the client does not have."""
+        return _unsaved(self.middleware, self.client, self.session)
+
+    def warn_lost(self, reason: str, keys: set[str]) -> None:
+        """Report changes that cannot be saved, by their keys; nothing where there are none."""
+        self.middleware.warn_lost(self.path, reason, keys)
+
+    # What the application put at scope["session"]
+
+    def adopt_replacement(self) -> None:
+        """Take over what the application put there instead of changing the session; further in counts first."""
+        for scope in (*reversed(self.copies), self.scope):
+            if scope.get("session") is not self.session and not self.is_anothers(scope):
+                self.adopt(scope.get("session"))
+                return
+
+    def is_anothers(self, scope: Scope) -> bool:
+        """Return whether another middleware's session stands there: of this package, or somebody else's."""
+        return scope.get(KEY, self) is not self or is_another_middlewares(scope, self.entry)
+
+    def adopt(self, current: Any) -> None:
+        """Let the session hold what ``current`` holds; it is modified if the client has something else."""
+        content = as_content(current)
+        self.session._replace(content)
+        self.session.mark_accessed()
+        try:
+            changed = bool(changed_keys(self.client.content(), content))
+        except BadData:  # what opened at the top of the stack may not open again from deep within
+            changed = True
+        if changed:
+            self.session.mark_modified()
+
+
+_TOO_LATE = {"websocket.close": "the connection was refused"}
+
+
+def _unsaved(middleware: SessionMiddleware, client: Stored, session: Session) -> set[str]:
+    content: Content = session._content()
+    before: Content = {}
+    with suppress(BadData, TypeError):  # what cannot be stored is compared as it is
+        content = middleware.as_stored(content)
+    with suppress(BadData):
+        before = client.content()
+    return changed_keys(before, content)
+
+
+def _report_after_end(middleware: SessionMiddleware, path: str, client: Stored, session: Session) -> None:
+    middleware.warn_lost(path, "the request had already ended", _unsaved(middleware, client, session))
+
+
+# Tools such as asgiref's adapters warn of a `send` that is no coroutine function.
+if sys.version_info >= (3, 12):
+    inspect.markcoroutinefunction(Responder.send)
+else:
+    Responder.send._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+
+
+def vary_on_cookie(headers: list[Any]) -> None:
+    """Add ``Cookie`` to the Vary field, as ``response.vary.add`` of Werkzeug does; several fields become one."""
+    at = [index for index, header in enumerate(headers) if header[0].lower() == b"vary"]
+    if not at:
+        headers.append((b"vary", b"Cookie"))
+        return
+    items = [item.strip() for index in at for item in bytes(headers[index][1]).split(b",") if item.strip()]
+    if b"cookie" not in (item.lower() for item in items):
+        headers[at[0]] = (b"vary", b", ".join([*items, b"Cookie"]))
+        for index in reversed(at[1:]):
+            del headers[index]
