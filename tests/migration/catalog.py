@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 from uuid import uuid4
 
-CUSTOMERS = {"1": "Ada", "2": "Grace", "3": "Barbara", "4": "Frances", "5": "Karen", "6": "Radia", "7": "Shafi"}
+CUSTOMERS = {"1": "Ada", "2": "Grace", "3": "Barbara", "4": "Frances", "5": "Karen", "6": "Radia"}
 
 
 def add_to_basket(session: MutableMapping[str, Any], name: str, side: str) -> None:

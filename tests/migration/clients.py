@@ -136,7 +136,7 @@ class Customer(Client):
 
     async def form(self) -> Page:
         page = await self.look(self.random.choice(["/", "/account"]))
-        await asyncio.sleep(self.random.uniform(0, 0.4))  # a person reads
+        await asyncio.sleep(self.random.uniform(0.2, 1.0))  # a person reads
         return page
 
     async def buy(self) -> None:
@@ -171,11 +171,11 @@ class Customer(Client):
 
 
 class Load:
-    """All customers but the first, who is the one in the browser."""
+    """All customers but the first and last, who have browsers."""
 
     def __init__(self, url: str, tls: ssl.SSLContext) -> None:
         self.problems: list[str] = []
-        self.customers = [Customer(number, url, tls, self.problems.append) for number in list(CUSTOMERS)[1:]]
+        self.customers = [Customer(number, url, tls, self.problems.append) for number in list(CUSTOMERS)[1:-1]]
         self.tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Load:
