@@ -149,28 +149,23 @@ def pages(page: Callable[[Any], object], app: Any) -> Any:
     return answering
 
 
+def put(value: Any) -> Callable[[Any], object]:
+    return lambda scope: scope.update(session=value)
+
+
 @pytest.mark.parametrize(
-    ("change", "page", "saved", "keys"),
+    ("change", "page", "saved", "warning"),
     [
-        (
-            lambda scope: scope["session"].update(x={1}.__iter__()),
-            lambda scope: scope["session"].pop("x"),
-            BEFORE,
-            None,
-        ),
-        (lambda scope: scope["session"].update(x=object()), dict, None, "'x'"),
-        (lambda scope: scope.update(session={"x": object()}), dict, None, "'cart', 'user', 'x'"),
-        (
-            lambda scope: scope.update(session={"x": object()}),
-            lambda scope: scope.update(session={"y": 1}),
-            {"y": 1},
-            None,
-        ),
+        (lambda scope: scope["session"].update(x=object()), lambda scope: scope["session"].pop("x"), BEFORE, None),
+        (lambda scope: scope["session"].update(x=object()), dict, None, "they cannot be stored; changed keys: 'x'"),
+        (put({"x": object()}), dict, None, "they cannot be stored; changed keys: 'cart', 'user', 'x'"),
+        (put({"x": object()}), put({"y": 1}), {"y": 1}, None),
+        (put(5), dict, None, "the response had already started; changed keys: 'cart', 'user'"),
     ],
-    ids=["mended", "not mended", "replaced", "replaced and mended"],
+    ids=["mended", "not mended", "replaced", "replaced and mended", "replaced by no mapping"],
 )
 def test_the_page_that_answers_a_failed_save(
-    change: Any, page: Any, saved: Any, keys: str | None, caplog: pytest.LogCaptureFixture
+    change: Any, page: Any, saved: Any, warning: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It saves what the session then is; where that fails, too, it goes without a cookie, and one warning says so."""
 
@@ -180,8 +175,22 @@ def test_the_page_that_answers_a_failed_save(
 
     reply = call(SessionMiddleware(pages(page, app), KEY), cookie=signed(BEFORE))
     assert (reply.start["status"], reply.saved) == (500, saved)
-    reason = "Changes to session 'session' were lost on path '/' because they cannot be stored; changed keys: "
-    assert warnings(caplog) == ([] if keys is None else [reason + keys])
+    reason = "Changes to session 'session' were lost on path '/' because "
+    assert warnings(caplog) == ([] if warning is None else [reason + warning])
+
+
+def test_such_a_page_leaves_the_session_of_another_middleware_where_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    sessions: list[Any] = []
+    theirs = StarletteMiddleware(app_that(sessions.append), "theirs", "theirs")
+
+    async def ours(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"]["x"] = object()
+        await pages(dict, theirs)(scope, receive, send)
+
+    reply = call(SessionMiddleware(ours, KEY), cookie=signed(BEFORE))
+    assert reply.scope["session"] is sessions[0]
+    (text,) = warnings(caplog)
+    assert text.endswith("they cannot be stored; changed keys: 'x'")
 
 
 class TestStarlettesMiddlewareUnderOurName:

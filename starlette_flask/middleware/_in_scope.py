@@ -11,12 +11,21 @@ from ..asgi import Scope
 from ..contents import Content
 from ..session import Session
 
+Traces = tuple[object, bool]
 
-def is_another_middlewares(scope: Scope, entry: Scope) -> bool:
+
+def traces_of(scope: Scope) -> Traces:
+    """Return what session middlewares further out left in a scope, for :func:`is_another_middlewares`."""
+    # Where Litestar called this middleware, its own may stand outside; then there is one of its sessions already.
+    is_litestars = "route_handler" in scope and not issubclass(_kind(scope), (type(None), Session))
+    return scope.get("session_handler"), is_litestars
+
+
+def is_another_middlewares(scope: Scope, traces: Traces) -> bool:
     """Return whether another session middleware further in put it there, and saves it itself.
 
-    ``entry`` is the scope as it came to this middleware; what was added since tells. Nothing is asked of the session
-    but its type: any use of one that starsessions has not loaded raises.
+    ``traces`` are those of the scope as it came to this middleware; what was added since tells. Nothing is asked of
+    the session but its type: any use of one that starsessions has not loaded raises.
 
     - Starlette's (1.0 and newer) and asgi-sessions' are dicts of a class that tracks changes, as ours.
     - starsessions adds ``scope["session_handler"]``.
@@ -25,12 +34,11 @@ def is_another_middlewares(scope: Scope, entry: Scope) -> bool:
     kind = _kind(scope)
     if issubclass(kind, dict) and not issubclass(kind, Session) and hasattr(cast("Any", kind), "modified"):
         return True
-    if scope.get("session_handler") is not entry.get("session_handler"):
+    handler_outside, litestars_is_outside = traces
+    if scope.get("session_handler") is not handler_outside:
         return True
     handler = scope.get("route_handler")
-    # Where Litestar called this middleware, its own may stand outside; then there was a plain dict already.
-    is_further_in = "route_handler" not in entry or issubclass(_kind(entry), (type(None), Session))
-    return handler is not None and is_further_in and any(map(_is_litestars, _middlewares(handler)))
+    return handler is not None and not litestars_is_outside and any(map(_is_litestars, _middlewares(handler)))
 
 
 def _kind(scope: Scope) -> type[Any]:

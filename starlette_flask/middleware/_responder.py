@@ -16,8 +16,8 @@ from itsdangerous import BadData
 from ..asgi import ASGIApp, Message, Receive, Scope, Send
 from ..contents import Content, Stored, changed_keys, merge, same
 from ..cookies import cookie_field, parse_set_cookie, with_cookie_field
-from ..session import Session
-from ._in_scope import as_content, is_another_middlewares
+from ..session import Session, peek
+from ._in_scope import as_content, is_another_middlewares, traces_of
 
 if TYPE_CHECKING:
     from .sessions import SessionMiddleware
@@ -28,6 +28,9 @@ logger = logging.getLogger("starlette_flask")
 KEY = "starlette_flask.responder"
 #: The messages that can carry a cookie to the client, and the one that says that none will.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
+#: The scope of a responder whose request has ended.
+_ENDED: Scope = {}
+_NOTHING: Any = object()
 
 
 class Responder:
@@ -37,27 +40,20 @@ class Responder:
     cookie, too, both sides are merged from what was ``handed`` on to it.
     """
 
-    __slots__ = (
-        "brought",
-        "client",
-        "copies",
-        "ended",
-        "entry",
-        "failed",
-        "field",
-        "handed",
-        "middleware",
-        "outcome",
-        "path",
-        "scope",
-        "server_send",
-        "session",
-        "started",
-    )
+    #: The type of the message that did or could have brought the cookie, once it was sent.
+    started = ""
+    #: Whether a save has failed.
+    failed = False
+    #: What became of the session, for the log.
+    outcome = "not saved, as nothing changed"
+    #: Copies of the scope in which equal middlewares further in serve.
+    copies: tuple[Scope, ...] = ()
 
-    def __init__(self, middleware: SessionMiddleware, scope: Scope, send: Send) -> None:
-        self.middleware, self.scope, self.server_send = middleware, scope, send
-        self.entry = dict(scope)
+    def __init__(self, middleware: SessionMiddleware, scope: Scope, send: Send, outer: Responder | None) -> None:
+        self.middleware, self.scope, self.server_send, self.outer = middleware, scope, send, outer
+        self.traces = traces_of(scope)
+        #: The session of a middleware further out, where there is one.
+        self.outside: Any = scope.get("session", _NOTHING)
         headers: list[Any] = scope.get("headers", [])
         if type(headers) is not list:  # perhaps readable only once, and the application is to read them, too
             headers = scope["headers"] = list(headers)
@@ -67,15 +63,6 @@ class Responder:
         self.session, self.client = middleware.open(self.field)
         self.brought = self.handed = self.client
         self.path: str = scope.get("path", "")  # as it came: routers rewrite it
-        #: The type of the message that did or could have brought the cookie, once it was sent.
-        self.started = ""
-        #: Whether a save has failed.
-        self.failed = False
-        self.ended = False
-        #: What became of the session, for the log.
-        self.outcome = "not saved, as nothing changed"
-        #: Copies of the scope in which equal middlewares further in serve.
-        self.copies: tuple[Scope, ...] = ()
         scope["session"], scope[KEY] = self.session, self
 
     def __deepcopy__(self, memo: object) -> Responder:
@@ -83,44 +70,58 @@ class Responder:
 
     # Where an equal middleware stands further in
 
+    def has_ended(self) -> bool:
+        """Return whether the request is over: a scope may be used again, or outlive it."""
+        return self.scope is _ENDED
+
     def serves(self, other: SessionMiddleware) -> bool:
         """Return whether ``other``, further in, is to share this session: a middleware with equal settings."""
-        return not self.ended and self.middleware.identity == other.identity
+        return self.middleware.identity == other.identity
+
+    def hand_over(self) -> None:
+        """Take over what stands in the session's place: a middleware further in puts something else there."""
+        self.adopt_replacement()
+        self.put_back()
+
+    def put_back(self) -> None:
+        """Put the session back where something else stands, unless another middleware's does."""
+        for scope in (*self.copies, self.scope):
+            if not self.is_anothers(scope):
+                scope["session"] = self.session
 
     async def share(self, inner: SessionMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the application of an equal middleware, with what was changed before in its Cookie field."""
-        is_copy = all(scope is not known for known in (self.scope, *self.copies))
-        if is_copy:
+        if scope is not self.scope:
             self.copies = (*self.copies, scope)
         app: ASGIApp = inner.app
-        if self.is_anothers(scope):
-            app = inner.serve  # for the other one, between the two, is to find its own there when the response passes
+        if self.is_anothers(scope):  # of one between the two, which is to find it there when the response passes
+            app = inner
+            scope.pop(KEY)  # so that the inner one has a session of its own
         else:
-            scope["session"] = self.scope["session"] = self.session
+            scope["session"] = self.session
         headers = scope.get("headers", [])
         try:
             self.hand_on(scope, headers)
-        except Exception:
-            self.failed = True
-            raise
-        try:
             await app(scope, receive, send)
         finally:
-            scope["headers"] = headers
-            if is_copy:
-                self.adopt_replacement()
-                self.copies = tuple(copy for copy in self.copies if copy is not scope)
+            scope["headers"], scope[KEY] = headers, self
+        if not self.started:  # others further out may still change the session
+            self.hand_over()
 
     def hand_on(self, scope: Scope, headers: Iterable[Any]) -> None:
         """Put the session as it is now into the Cookie field, for those who read it there: a mounted Flask app."""
-        middleware, changed = self.middleware, self.is_changed()
+        changed = self.is_changed()
         if changed or self.is_foreign():
-            content = self.session._content() if changed else self.client.content()
-            serialized = middleware.serialize(content)
+            middleware, content = self.middleware, self.session._content() if changed else self.client.content()
+            try:
+                serialized = middleware.serialize(content)
+            except Exception:  # as if it was saved now
+                self.failed = True
+                raise
             field = middleware.cookie_field(self.field, content, serialized)
             scope["headers"] = with_cookie_field(headers, field)
             self.handed = Stored(serialized, middleware.deserialize)
-        elif self.handed is not self.brought:  # what was handed on before was taken back since
+        elif self.handed is not self.brought:  # what was handed on before was discarded since
             scope["headers"] = with_cookie_field(headers, self.field)
             self.handed = self.brought
 
@@ -129,7 +130,7 @@ class Responder:
     # Not async itself: it hands on what the server's own send returns, and saves a coroutine per message.
     def send(self, message: Message) -> Awaitable[None]:
         """Send a message to the client; the session goes with the first that can carry it."""
-        if not (self.started or self.ended) and message["type"] in _STARTS:
+        if not self.started and message["type"] in _STARTS:
             try:
                 message = self.save(message)
             except Exception:
@@ -138,14 +139,14 @@ class Responder:
                     raise
                 message = self.give_up(message)  # this is the page that answers the error
             self.started = message["type"]
-            if "session" in self.entry:
+            if self.outside is not _NOTHING:
                 return self.send_out(message)
         return self.server_send(message)
 
     async def send_out(self, message: Message) -> None:
-        """Send a message past another session middleware further out, which now saves what stands in the scope."""
+        """Send a message past a session middleware further out, which saves what stands in the scope then."""
         scope, ours = self.scope, self.scope.get("session")
-        scope["session"] = self.entry["session"]
+        scope["session"] = self.outside
         try:
             await self.server_send(message)
         finally:
@@ -162,18 +163,22 @@ class Responder:
         session = self.session
         if self.copies or self.scope.get("session") is not session:
             self.adopt_replacement()
-        headers: list[Any] = list(message.get("headers") or ())
+        given: Any = message.get("headers") or ()
+        headers: list[Any] = list(given)
         inner = self.middleware.inner_cookies(headers, self.path)
         changed = self.is_changed()
         varies = session.accessed
         if inner:
             varies = self.merge(headers, inner, changed) or varies
-        elif changed or (session._get("_permanent") and self.middleware.refreshes and not self.is_foreign()):
+        elif changed or (peek(session, "_permanent") and self.middleware.refreshes and not self.is_foreign()):
             self.set_cookie(headers, changed)
             varies = True
-        session._mark_saved()
+        if session._dirty:
+            session._mark_saved()
         if varies:
             vary_on_cookie(headers)
+        elif isinstance(given, (list, tuple)):  # not what was read once, and is empty now
+            return message
         return {**message, "headers": headers}
 
     def is_foreign(self) -> bool:
@@ -192,7 +197,7 @@ class Responder:
         session, self.client = self.session, self.client.thawed()
         before = self.client.content()
         for key in session._exposed:
-            if not same(before.get(key), session._get(key)):
+            if not same(before.get(key), peek(session, key)):
                 return bool(changed_keys(before, self.middleware.as_stored(session._content())))
         return False
 
@@ -203,11 +208,13 @@ class Responder:
         field = (middleware.render if changed else middleware.renew)(content, serialized)
         headers.append((b"set-cookie", field))
         self.client = Stored(serialized, middleware.deserialize)
-        if changed:
-            self.outcome = "saved" if content else "deleted"
-            middleware.check_path(self.path, self.entry.get("root_path", ""))
-        else:
+        if not changed:
             self.outcome = "saved again, as it is permanent"
+        elif content:
+            self.outcome = "saved"
+            middleware.check_path(self.path, self.scope.get("root_path", ""))
+        else:
+            self.outcome = "deleted"
 
     def merge(self, headers: list[Any], inner: list[Any], changed: bool) -> bool:
         """Settle with an application inside that set this cookie, too. Return whether ours took its place."""
@@ -248,9 +255,7 @@ class Responder:
         self.outcome = "not saved, as it cannot be stored"
         if lost := self.unsaved():
             self.warn_lost("they cannot be stored", lost)
-            for scope in (*self.copies, self.scope):  # reported, so not again
-                if not self.is_anothers(scope):
-                    scope["session"] = self.session
+            self.put_back()  # reported, so not again
         self.session.modified = False
         headers: list[Any] = list(message.get("headers") or ())
         vary_on_cookie(headers)
@@ -265,7 +270,7 @@ class Responder:
         none that anybody need hear of.
         """
         session = self.session
-        if session._dirty or session._exposed or self.scope.get("session") is not session:
+        if session._dirty or session._exposed or self.copies or self.scope.get("session") is not session:
             self.report_late_changes(unsent)
         if not self.started:
             self.outcome = f"not saved, as {unsent or 'the request was cancelled'}"
@@ -275,15 +280,19 @@ class Responder:
         self.leave()
 
     def leave(self) -> None:
-        """Leave the scope to those outside as it was, but for a session where there was none.
+        """Leave the scope to those outside as they had it, but for the session of the outermost.
 
-        Neither holds the other from then on: the server's send often holds the scope, and circles would wait for the
-        garbage collector.
+        Neither it nor the session leads here from then on: the server's send often leads to the scope, and a circle
+        would wait for the garbage collector.
         """
-        self.scope.pop(KEY, None)
-        self.scope.update({key: self.entry[key] for key in (KEY, "session") if key in self.entry})
-        self.ended = True
-        self.scope = self.entry = {"session": self.session}
+        scope = self.scope
+        scope.pop(KEY, None)
+        if self.outer is not None:
+            scope[KEY] = self.outer
+        if self.outside is not _NOTHING:
+            scope["session"] = self.outside
+        self.scope, self.copies, self.outer = _ENDED, (), None
+        self.started = self.started or "nothing"
 
     def report_late_changes(self, unsent: str) -> None:
         """Warn of what was changed after the session had been saved, or with no response to save it in."""
@@ -324,7 +333,7 @@ class Responder:
         """Return whether another middleware's session stands there: of this package, or somebody else's."""
         if scope.get("session") is self.session:
             return False
-        return scope.get(KEY, self) is not self or is_another_middlewares(scope, self.entry)
+        return scope.get(KEY, self) is not self or is_another_middlewares(scope, self.traces)
 
     def adopt(self, current: Any) -> None:
         """Let the session hold what ``current`` holds; it is modified if the client has something else."""
