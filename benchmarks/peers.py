@@ -40,6 +40,7 @@ from .scenarios import (
     http_scope,
     request_headers,
     response_headers,
+    session_cookies,
 )
 
 App = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
@@ -325,13 +326,6 @@ def _content(peer: Peer, headers: Headers) -> dict[str, Any]:
     peer.respond(found.update, headers)
     found.pop("__metadata__", None)  # starsessions' own
     return found
-
-
-def session_cookies(response: Headers) -> bytes:
-    """Return the session's cookies of a response as a browser sends them back."""
-    set_cookies = [value.partition(b";")[0] for name, value in response if name == b"set-cookie"]
-    assert set_cookies, "the response sets no cookie"
-    return b"; ".join(set_cookies)
 
 
 def tamper(cookies: bytes) -> bytes:

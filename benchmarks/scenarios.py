@@ -173,3 +173,10 @@ MEANS = {
     "cookie seen before": ("no cookie", "untouched", "read", "write", "tampered"),
     "cookie first seen": ("no cookie", "untouched, first seen", "read, first seen", "write, first seen", "tampered"),
 }
+
+
+def session_cookies(response: Headers) -> bytes:
+    """Return the session's cookies of a response as a browser sends them back."""
+    set_cookies = [value.partition(b";")[0] for name, value in response if name == b"set-cookie"]
+    assert set_cookies, "the response sets no cookie"
+    return b"; ".join(set_cookies)
