@@ -160,11 +160,11 @@ class Peer:
         return [(name.lower(), value) for name, value in messages[0]["headers"]]
 
     def _caller(self, app: Any, requests: Sequence[Headers], send: Any) -> Call:
-        next_scope = cycle([{**http_scope(headers), **self._state} for headers in requests]).__next__
+        scope, next_headers = {**http_scope([]), **self._state}, cycle(requests).__next__
 
         def call() -> None:
             # "state" is where Litestar remembers the cookies it parsed: it must be new each time.
-            drive(app({**next_scope(), "state": {}}, receive, send))
+            drive(app({**scope, "headers": next_headers(), "state": {}}, receive, send))
 
         return call
 
@@ -291,9 +291,14 @@ def prepare(peer: Peer, scenario: Scenario) -> Prepared:
     return Prepared(peer.call(work, requests), peer.bare(requests))
 
 
+_cookies: dict[tuple[Peer, str, int, bool], list[bytes | None]] = {}
+
+
 def cookies_of(peer: Peer, scenario: Scenario) -> list[bytes | None]:
-    """Return the session's cookies of each of a scenario's users."""
-    found: list[bytes | None] = []
+    """Return the session's cookies of each of a scenario's users, made once for scenarios that begin alike."""
+    found = _cookies.setdefault((peer, repr(scenario.starts_with), scenario.users, scenario.tampered), [])
+    if found:
+        return found
     for user in range(scenario.users):
         content = scenario.session(user)
         if not content:
