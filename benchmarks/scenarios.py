@@ -151,6 +151,8 @@ class Scenario(NamedTuple):
 #: it is no longer cached, and each request is a miss that pays for caching as well. In the other scenarios one user
 #: comes again and again, whose cookie is cached.
 MANY = 25_000
+#: In the name of each scenario with so many users.
+MISS = "cache miss"
 
 SCENARIOS = (
     Scenario("no cookie", None),
@@ -158,9 +160,9 @@ SCENARIOS = (
     Scenario("read", LOGGED_IN, read, "4711"),
     Scenario("write", LOGGED_IN, write, saves=True),
     Scenario("tampered", LOGGED_IN, tampered=True),
-    Scenario("untouched, cache miss", LOGGED_IN, users=MANY),
-    Scenario("read, cache miss", LOGGED_IN, read, "4711", users=MANY),
-    Scenario("write, cache miss", LOGGED_IN, write, saves=True, users=MANY),
+    Scenario(f"untouched, {MISS}", LOGGED_IN, users=MANY),
+    Scenario(f"read, {MISS}", LOGGED_IN, read, "4711", users=MANY),
+    Scenario(f"write, {MISS}", LOGGED_IN, write, saves=True, users=MANY),
     Scenario("permanent refresh", PERMANENT, saves=True),
     Scenario("nested read", NESTED, read_nested, 2),
     Scenario("20 keys, read", TWENTY, read, "4711"),
@@ -173,7 +175,7 @@ HITS, MISSES = "cache hits", "cache misses"
 #: The scenarios that a geometric mean is taken over.
 MEANS = {
     HITS: ("no cookie", "untouched", "read", "write", "tampered"),
-    MISSES: ("no cookie", "untouched, cache miss", "read, cache miss", "write, cache miss", "tampered"),
+    MISSES: ("no cookie", f"untouched, {MISS}", f"read, {MISS}", f"write, {MISS}", "tampered"),
 }
 
 
