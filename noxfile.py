@@ -89,9 +89,9 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """The demo in a headless Chromium, which has to be installed."""
+    """The demo, cookies and log-outs in a headless Chromium, which has to be installed."""
     install(session, "browser")
-    session.run("pytest", "tests/browser/demo_in_chromium.py", *session.posargs)
+    session.run("pytest", *map(str, sorted(Path("tests/browser").glob("*_in_chromium.py"))), *session.posargs)
 
 
 @nox.session
@@ -130,7 +130,7 @@ def versions(session: nox.Session, age: str) -> None:
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """What other session middlewares do where this one loses nothing: the table in the README."""
+    """What other session middlewares do where this one loses nothing: writes the table in tests/peers/README.md."""
     install(session, "benchmarks")
     session.run("python", "-m", "tests.peers", *session.posargs)
 
@@ -154,6 +154,29 @@ def soak(session: nox.Session) -> None:
     """Many clients over a FastAPI and a Flask server for some minutes, keys changing under way: nothing lost."""
     install(session, "soak")
     session.run("python", "-m", "tests.trust.soak", *session.posargs)
+
+
+@nox.session
+def libraries(session: nox.Session) -> None:
+    """Libraries that use or bring a session, each with this one and a real Flask application."""
+    install(session, "libraries")
+    session.run(
+        "pytest",
+        *map(str, sorted(Path("tests/libraries").glob("[a-z]*_*.py"))),
+        "-W",
+        "ignore::ResourceWarning",  # Gradio leaves event loops open
+        "-W",
+        "ignore::pytest.PytestUnraisableExceptionWarning",
+        *session.posargs,
+        env={"GRADIO_ANALYTICS_ENABLED": "False"},
+    )
+
+
+@nox.session
+def migration(session: nox.Session) -> None:
+    """From Flask alone to FastAPI alone and back, behind nginx and in a browser: nobody is logged out."""
+    install(session, "migration")
+    session.run("python", "-m", "tests.migration", *session.posargs)
 
 
 @nox.session
