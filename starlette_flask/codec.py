@@ -78,6 +78,8 @@ def reveal_secret(key: object, setting: str = "secret_key") -> str | bytes:
     Raises ``TypeError`` or ``ValueError``, which name the setting and never the key, for anything that would sign
     with a key that everybody can guess: nothing, ``None``, or the stars that mask a secret.
     """
+    if key is None:
+        raise TypeError(f"{setting} is None: is the environment variable set?")
     secret: Any = key
     if hasattr(secret, "get_secret_value"):
         secret = secret.get_secret_value()
@@ -99,12 +101,24 @@ def reveal_secret(key: object, setting: str = "secret_key") -> str | bytes:
 def reveal_secrets(secret_key: object, secret_key_fallbacks: Iterable[object] | None) -> list[str | bytes]:
     """Return all keys in itsdangerous' order: retired ones as given, oldest first, and last the one that signs.
 
-    Raises as :func:`reveal_secret`, and ``TypeError`` for a single key in place of the retired ones.
+    Raises as :func:`reveal_secret` and :func:`retired_keys`.
     """
-    if isinstance(secret_key_fallbacks, (str, bytes)):  # would be taken apart into keys of one character
-        raise TypeError("secret_key_fallbacks must be a list of keys, not a single one")
-    retired = [reveal_secret(key, "each of secret_key_fallbacks") for key in secret_key_fallbacks or ()]
-    return [*retired, reveal_secret(secret_key)]
+    keys = enumerate(retired_keys(secret_key_fallbacks))
+    return [*(reveal_secret(key, f"secret_key_fallbacks[{at}]") for at, key in keys), reveal_secret(secret_key)]
+
+
+def retired_keys(keys: Iterable[object] | None, setting: str = "secret_key_fallbacks") -> tuple[object, ...]:
+    """Return retired keys as a tuple. Raises ``TypeError`` for a single key in their place, or a mapping."""
+    given: Any = () if keys is None else keys
+    kind = _kind(given)
+    # A text would be taken apart into keys of one character, and a mapping's keys are names that anybody can guess.
+    if isinstance(given, (str, bytes, bytearray, Mapping)) or not isinstance(given, Iterable):
+        raise TypeError(f"{setting} must be a list of keys, oldest first, not {kind}")
+    return tuple(cast("Iterable[object]", given))
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
 
 
 def _has_own_str(kind: type) -> bool:
@@ -126,7 +140,9 @@ class SessionCodec(URLSafeTimedSerializer):
         given stays as Flask has it, ``hmac`` and SHA-1.
     :param serializer: what makes text or bytes of a mapping, Flask's tagged JSON unless given.
 
-    Raises ``TypeError`` or ``ValueError`` for a key that is none, without showing it.
+    Raises ``TypeError`` or ``ValueError``, which name the setting, for one that cannot work; a key is never shown.
+
+    A codec can be copied and pickled where its serializer can.
     """
 
     def __init__(
@@ -138,25 +154,57 @@ class SessionCodec(URLSafeTimedSerializer):
         signer_kwargs: Mapping[str, Any] | None = None,
         serializer: Any = None,
     ) -> None:
+        if not isinstance(cast("object", salt), (str, bytes)):
+            raise TypeError(f"salt must be a str or bytes, not {_kind(salt)}")
+        if serializer is None:
+            serializer, identity = TaggedJSONSerializer(), TaggedJSONSerializer
+        else:
+            identity = serializer
+        if not (callable(getattr(serializer, "dumps", None)) and callable(getattr(serializer, "loads", None))):
+            raise TypeError(f"serializer must be an object with dumps() and loads(), not {_kind(serializer)}")
         super().__init__(
             [want_bytes(key) for key in reveal_secrets(secret_key, secret_key_fallbacks)],
             salt=salt,
-            serializer=TaggedJSONSerializer() if serializer is None else serializer,
-            signer_kwargs={"key_derivation": "hmac", "digest_method": sha1, **(signer_kwargs or {})},
+            serializer=serializer,
+            signer_kwargs={"key_derivation": "hmac", "digest_method": sha1, **_checked(signer_kwargs)},
         )
+        signer = self._checked_signer()
+        #: Equal for two codecs that open and sign alike; shows no key.
+        self.identity: tuple[object, ...] = (
+            tuple(signer.algorithm.get_signature(signer.derive_key(key), b"") for key in self.secret_keys),
+            signer.sep,
+            identity,
+        )
+        self._begin(signer)
+
+    def _checked_signer(self) -> Signer:
+        """Return a signer that has signed. Raises ``ValueError`` where none can."""
         signer = self.make_signer()
+        try:
+            signer.sign(b"")
+        except Exception as error:  # a function of the application's own may raise anything
+            raise ValueError(
+                f"signer_kwargs: this digest_method or algorithm cannot sign ({_kind(error)}: {error}); "
+                f"give a digest_method such as hashlib.sha256"
+            ) from error
+        return signer
+
+    def _begin(self, signer: Signer) -> None:
+        """Make ready what is used for each value."""
         # The current key first. To derive a key and begin its HMAC here, and go on from a copy, takes 0.6 us a
         # signature; hmac.digest with a derived key takes 1.4 us.
         begun = [_begin_hmac(signer, key) for key in reversed(self.secret_keys)]
         self._begun = [hashes for hashes in begun if hashes is not None]
         self._loads: Callable[[Any], Any] = self.serializer.loads
-        #: Equal for two codecs that open and sign alike; shows no key.
-        self.identity: tuple[object, ...] = (
-            tuple(signer.algorithm.get_signature(signer.derive_key(key), b"") for key in self.secret_keys),
-            signer.sep,
-            type(self.serializer) if serializer is None else serializer,
-        )
         self._stamp = (0, b".")  # the last second that was signed in, and its text behind a dot
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle takes along: hashes that have begun can be neither."""
+        return {name: value for name, value in vars(self).items() if name not in ("_begun", "_loads")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._begin(self.make_signer())
 
     def key_number(self, value: bytes) -> int:
         """Return which key made the signature of a value that opens: 0 the current one, 1 the newest fallback."""
@@ -292,6 +340,35 @@ class SessionCodec(URLSafeTimedSerializer):
         if not separator:
             raise BadTimeSignature("timestamp missing", payload=signed)
         return payload, stamp
+
+
+_SIGNER_KWARGS = ("algorithm", "digest_method", "key_derivation", "sep")
+_KEY_DERIVATIONS = ("hmac", "concat", "django-concat", "none", None)
+
+
+def _checked(signer_kwargs: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the arguments of a signer as given. Raises ``TypeError`` or ``ValueError`` for what none would take."""
+    given: Any = {} if signer_kwargs is None else signer_kwargs
+    if not isinstance(given, Mapping):
+        raise TypeError(f"signer_kwargs must be a mapping of names to values, or None, not {_kind(given)}")
+    checked = cast("Mapping[str, Any]", given)
+    for name in checked:
+        if name not in _SIGNER_KWARGS:
+            raise TypeError(f"signer_kwargs has {name!r}; it may have {', '.join(map(repr, _SIGNER_KWARGS))}")
+    if (derivation := checked.get("key_derivation")) not in _KEY_DERIVATIONS:
+        raise ValueError(
+            f"signer_kwargs: key_derivation={derivation!r} must be 'hmac', 'concat', 'django-concat' or 'none'"
+        )
+    separator = checked.get("sep", b".")
+    if not isinstance(separator, (str, bytes)):
+        raise TypeError(f"signer_kwargs: sep must be a str or bytes, not {_kind(separator)}")
+    try:
+        Signer("", sep=separator)
+    except ValueError:
+        raise ValueError(
+            f"signer_kwargs: sep={separator!r} must not be empty, a letter, a digit, '-', '_' or '='"
+        ) from None
+    return checked
 
 
 def _begin_hmac(signer: Signer, secret_key: bytes) -> tuple[Any, Any] | None:

@@ -178,7 +178,7 @@ def parse_set_cookie(field: bytes, request_path: str) -> SetCookie:
 
     ``request_path`` gives the default where there is no usable Path (RFC 6265 5.1.4). Raises nothing.
     """
-    pair, *pieces = field.split(b";")
+    pair, *pieces = bytes(field).split(b";")  # some applications send a bytearray
     name, _, value = (side.strip(_BLANKS) for side in pair.partition(b"="))
     if len(value) > 1 and value.startswith(b'"') and value.endswith(b'"'):
         value = unescape(value[1:-1])
@@ -240,10 +240,12 @@ class CookieWriter:
             if not (isinstance(text, str) or (optional and text is None)):
                 raise TypeError(f"{setting} must be a str{' or None' if optional else ''}, not {type(text).__name__}")
         if not _TOKEN.fullmatch(name):
-            raise ValueError(f"{name_setting}={name!r} is no cookie name: letters, digits and !#$%&'*+-.^_`|~ are")
+            raise ValueError(
+                f"{name_setting}={name!r} is not a valid cookie name; use letters, digits and !#$%&'*+-.^_`|~"
+            )
         if path is not None:
             if not path.startswith("/") or _CONTROLS.search(path):
-                raise ValueError(f"path={path!r} must start with '/' and hold no ';' and no control character")
+                raise ValueError(f"path={path!r} must start with '/' and must not contain ';' or control characters")
             path = quote(path, safe="%!$&'()*+,/:=@")  # the characters that Werkzeug leaves as they are
         if domain is not None:
             domain = _host(domain)

@@ -82,7 +82,10 @@ def json_default(value: Any) -> Any:
         return asdict(value)  # type: ignore[arg-type]  # for a class it raises TypeError, as in Flask
     if hasattr(value, "__html__"):
         return str(value.__html__())
-    raise TypeError(f"A session cannot store a {type(value).__name__}")
+    raise TypeError(
+        f"A session cannot store an object of type {type(value).__name__}; it stores dict, list, tuple, str, int, "
+        "float, bool, None, bytes, UUID, datetime and Markup"
+    )
 
 
 class JSONTag:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import hmac
 import json
@@ -204,15 +205,22 @@ class TestFallbacks:
             codec.dumps(CONTENT) == plain("a", "b", "c", sep=sep).dumps(CONTENT) == plain("c", sep=sep).dumps(CONTENT)
         )
 
-    @pytest.mark.parametrize("fallbacks", ["one-key", b"one-key"])
-    def test_a_single_one_is_refused(self, fallbacks: Any) -> None:
-        """It would be taken apart into keys of one character."""
-        with pytest.raises(TypeError, match=r"^secret_key_fallbacks must be a list of keys, not a single one$"):
+    @pytest.mark.parametrize(
+        "fallbacks",
+        ["one-key", b"one-key", bytearray(b"one-key"), {"one": "key"}, Secret("one-key"), 5, False],
+        ids=lambda fallbacks: type(fallbacks).__name__,
+    )
+    def test_what_is_no_list_is_refused(self, fallbacks: Any) -> None:
+        """A text would be taken apart into keys of one character; a mapping's keys are no secret."""
+        kind = type(fallbacks).__name__
+        with pytest.raises(
+            TypeError, match=rf"^secret_key_fallbacks must be a list of keys, oldest first, not {kind}$"
+        ):
             SessionCodec(KEY, secret_key_fallbacks=fallbacks)
 
     @pytest.mark.parametrize(("bad", "error"), [("", ValueError), (None, TypeError), (b"***", ValueError)])
     def test_each_is_looked_at(self, bad: Any, error: type[Exception]) -> None:
-        with pytest.raises(error, match=r"^each of secret_key_fallbacks (is|must)"):
+        with pytest.raises(error, match=r"^secret_key_fallbacks\[1\] is"):
             SessionCodec(KEY, secret_key_fallbacks=["good", bad])
 
     def test_none_is_none(self) -> None:
@@ -384,11 +392,58 @@ class TestSigners:
         assert SessionCodec(KEY, signer_kwargs=None).dumps({}) == SessionCodec(KEY).dumps({}) == plain().dumps({})
 
     @pytest.mark.parametrize(
-        ("signer_kwargs", "error"), [({"key_derivation": "md5"}, TypeError), ({"sep": "a"}, ValueError)]
+        ("signer_kwargs", "error"),
+        [
+            (5, "TypeError: signer_kwargs must be a mapping of names to values, or None, not int"),
+            ([], "TypeError: signer_kwargs must be a mapping of names to values, or None, not list"),
+            ({"salt": "x"}, "TypeError: signer_kwargs has 'salt'; it may have 'algorithm', 'digest_method', "),
+            (
+                {"key_derivation": "hmacc"},
+                "ValueError: signer_kwargs: key_derivation='hmacc' must be 'hmac', 'concat', ",
+            ),
+            ({"sep": 5}, "TypeError: signer_kwargs: sep must be a str or bytes, not int"),
+            ({"sep": "a"}, "ValueError: signer_kwargs: sep='a' must not be empty, a letter, a digit, '-', '_' or '='"),
+            ({"sep": ""}, "ValueError: signer_kwargs: sep='' must not be empty, "),
+            *(
+                ({name: value}, "ValueError: signer_kwargs: this digest_method or algorithm cannot sign (")
+                for name, value in [
+                    ("digest_method", "sha999"),
+                    ("digest_method", 5),
+                    ("digest_method", hashlib.sha256()),
+                    ("digest_method", lambda data=b"": data),
+                    ("algorithm", "HS256"),
+                ]
+            ),
+        ],
     )
-    def test_what_cannot_be_is_refused_at_once(self, signer_kwargs: dict[str, Any], error: type[Exception]) -> None:
-        with pytest.raises(error):
+    def test_what_cannot_be_is_refused_at_once(self, signer_kwargs: Any, error: str) -> None:
+        with pytest.raises((TypeError, ValueError)) as refused:
             SessionCodec(KEY, signer_kwargs=signer_kwargs)
+        assert f"{type(refused.value).__name__}: {refused.value}".startswith(error)
+
+    @pytest.mark.parametrize(
+        ("setting", "value", "must"),
+        [
+            ("salt", 5, "be a str or bytes, not int"),
+            ("salt", None, "be a str or bytes, not NoneType"),
+            ("serializer", 5, r"be an object with dumps\(\) and loads\(\), not int"),
+            ("serializer", "json", r"be an object with dumps\(\) and loads\(\), not str"),
+        ],
+    )
+    def test_other_wrong_types_are_refused(self, setting: str, value: Any, must: str) -> None:
+        with pytest.raises(TypeError, match=rf"^{setting} must {must}$"):
+            SessionCodec(KEY, **{setting: value})
+
+    @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda codec: pickle.loads(pickle.dumps(codec))])
+    @pytest.mark.parametrize(
+        "settings", [{}, {"salt": "x", "secret_key_fallbacks": ["a"]}, {"signer_kwargs": {"sep": ":"}}]
+    )
+    def test_a_copy_opens_and_signs_alike(self, copied: Callable[[Any], Any], settings: Any) -> None:
+        codec = SessionCodec(KEY, **settings)
+        other = copied(codec)
+        assert other is not codec
+        assert other.identity == codec.identity
+        assert codec.loads(other.dumps(CONTENT)) == other.loads(codec.dumps(CONTENT)) == CONTENT
 
     @pytest.mark.parametrize("sep", [".", ":"])
     def test_salt(self, sep: str) -> None:
@@ -989,7 +1044,7 @@ class TestSecretKey:
     @pytest.mark.parametrize(
         "key",
         [
-            *(None, 0, 5, 1.5, True, [KEY], (KEY,), {KEY: KEY}, {KEY}, object(), object, Shy(), memoryview(b"key")),
+            *(0, 5, 1.5, True, [KEY], (KEY,), {KEY: KEY}, {KEY}, object(), object, Shy(), memoryview(b"key")),
             *(pydantic.Secret[int](12345), pydantic.Secret[list[str]]([KEY]), pydantic.Secret[None](None), range(3)),
         ],
         ids=lambda value: type(value).__name__,
@@ -1000,6 +1055,10 @@ class TestSecretKey:
         assert str(caught.value).endswith(f"not {type(key).__name__}")
         with pytest.raises(TypeError, match=r"^secret_key "):
             SessionCodec(key)
+
+    def test_none_is_probably_an_environment_variable(self) -> None:
+        with pytest.raises(TypeError, match=r"^secret_key is None: is the environment variable set\?$"):
+            SessionCodec(None)
 
     def test_no_error_shows_what_was_given(self) -> None:
         for key in ([KEY], {KEY: 1}, (KEY,), pydantic.Secret[list[str]]([KEY]), KEY.encode().join, type(KEY, (), {})):

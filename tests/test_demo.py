@@ -21,7 +21,7 @@ from tests.apps import demo, fastapi_side
 from tests.apps.walk import walk
 
 ROOT = Path(__file__).parent.parent
-COMMAND = [sys.executable, "-m", "tests.apps.demo"]
+COMMAND = [sys.executable, "-W", "error", "-m", "tests.apps.demo"]
 
 Wrapper = Callable[..., Any]
 

@@ -994,7 +994,7 @@ class TestTerminal:
 
 def start(*argv: str, **options: Any) -> subprocess.Popen[bytes]:
     environment = {key: text for key, text in os.environ.items() if "SECRET_KEY" not in key and "COLOR" not in key}
-    command = [sys.executable, "-m", "starlette_flask", *argv]
+    command = [sys.executable, "-W", "error", "-m", "starlette_flask", *argv]
     return subprocess.Popen(command, env={**environment, **options.pop("env", {})}, start_new_session=True, **options)
 
 

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ import pytest
 import time_machine as travel
 from a2wsgi import WSGIMiddleware
 from fastapi import FastAPI, Request
+from pydantic import SecretBytes
+from starlette.datastructures import Secret
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware as StarletteMiddleware
 
@@ -28,7 +31,7 @@ BEFORE = {"user": 7, "cart": [1, {"b": 2, "a": 1}], "name": "caf\u00e9"}
 DAY = 24 * 3600
 
 
-def by_starlette(content: Any = BEFORE, *, key: str = KEY, age: float = 0) -> str:
+def by_starlette(content: Any = BEFORE, *, key: Any = KEY, age: float = 0) -> str:
     """The cookie value that Starlette's own middleware sets for `content`, `age` seconds ago."""
     with travel.travel(time.time() - age, tick=False):
         reply = call(StarletteMiddleware(app_that(lambda session: session.update(content)), key))
@@ -91,6 +94,19 @@ class TestAccepted:
         old = by_starlette(key="retired")
         assert visit(old, secret_key_fallbacks=["older", "retired"]).saved == BEFORE
         assert visit(old).saved is None
+
+    @pytest.mark.parametrize("key", [KEY.encode(), b"\xff\x00'", Secret("another"), uuid.UUID(int=7)], ids=repr)
+    def test_of_a_key_that_is_no_text(self, key: Any) -> None:
+        """Starlette signs with its ``str``, which of bytes is ``b'...'``; Flask's format has the bytes themselves."""
+        cookie = by_starlette(key=key)
+        assert len(visit(cookie, secret_key=key).set_cookies) == 1
+        assert len(visit(cookie, secret_key_fallbacks=iter([key])).set_cookies) == 1
+        assert visit(cookie).set_cookies == []
+
+    def test_of_masked_bytes(self) -> None:
+        """Starlette signs with the mask, so with a key that everybody knows."""
+        assert visit(by_starlette(key=SecretBytes(b"key")), secret_key=SecretBytes(b"key")).set_cookies == []
+        assert visit(by_starlette(key="key"), secret_key=SecretBytes(b"key")).set_cookies != []
 
     @pytest.mark.parametrize("settings", [{"max_age": 60}, {"permanent_session_lifetime": 60}])
     def test_age(self, settings: dict[str, Any]) -> None:

@@ -372,7 +372,7 @@ class TestDefault:
             def __repr__(self) -> str:
                 return "password=hunter2"
 
-        with pytest.raises(TypeError, match="cannot store a Account") as caught:
+        with pytest.raises(TypeError, match="cannot store an object of type Account; it stores dict, list") as caught:
             ours.dumps({"account": Account()})
         assert "hunter2" not in str(caught.value)
 

@@ -6,15 +6,18 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 from warnings import warn
 
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 
+from ..codec import retired_keys
 from ..tagged_json import TaggedJSONSerializer, json_default, untag_all
+from ._checks import duration, shown
 
 if sys.version_info >= (3, 11):
     from typing import Unpack
@@ -44,6 +47,7 @@ class Settings(TypedDict, total=False):
     leeway: int
     allow_path_regex: str | re.Pattern[str] | None
     accept_starlette_cookies: bool
+    cache_size: int
 
 
 #: A session interface's methods and the setting that each gives. Applications override them; so they are asked.
@@ -56,6 +60,10 @@ _ASKED = {
     "same_site": "get_cookie_samesite",
     "partitioned": "get_cookie_partitioned",  # Flask 3.1
 }
+#: Those of them that Flask takes for true or false, whatever they are.
+_FLAGS = ("httponly", "https_only", "partitioned")
+#: The class, in Flask and in Quart, of interfaces that keep the session in a signed cookie.
+_COOKIE_SESSIONS = "SecureCookieSessionInterface"
 #: Methods whose answer depends on one request: where an application has its own, nothing here could match them.
 _FIXED = ("open_session", "save_session", "should_set_cookie", "get_expiration_time", "is_null_session")
 
@@ -65,17 +73,27 @@ def flask_settings(flask_app: Any, **overrides: Unpack[Settings]) -> Settings:
 
     Asked are ``flask_app.config``, the ``get_*`` methods of ``flask_app.session_interface`` and its
     ``get_signing_serializer``, and ``flask_app.permanent_session_lifetime``; for an attribute of the cookie that
-    is overridden, nothing is asked.
+    is overridden, nothing is asked. ``current_app`` will do as ``flask_app``. What is returned can be deep-copied.
 
     Raises ``ValueError`` where the application has no secret key, ``TypeError`` where its sessions are of another
-    kind (kept on a server, signed in another way) or depend on the request at hand.
+    kind (kept on a server, signed in another way) or depend on the request at hand, and either, with the name of
+    Flask's setting, for a value that no session could be saved with.
     """
-    interface = getattr(flask_app, "session_interface", None)
-    if interface is None:
-        raise TypeError(f"flask_app must be a Flask or Quart application, not {type(flask_app).__name__}")
+    return read_settings(flask_app, overrides)
+
+
+def read_settings(flask_app: Any, overrides: Settings) -> Settings:
+    """Do as :func:`flask_settings`, for a caller whose own caller any warning is for."""
+    flask_app = _application(flask_app)
+    interface = flask_app.session_interface
+    if not any(_is_framework(base) and base.__name__ == _COOKIE_SESSIONS for base in type(interface).__mro__):
+        raise TypeError(f"flask_app keeps its sessions {_where(interface)}; only signed cookie sessions can be shared")
     for name in _FIXED:
         if not _is_framework(getattr(interface, name, None)):
-            raise TypeError(f"{type(interface).__name__}.{name} is its own, and from_flask cannot follow it")
+            raise TypeError(
+                f"{type(interface).__name__}.{name} is overridden, and its answers depend on the request; "
+                f"from_flask cannot reproduce it"
+            )
     session_class = getattr(interface, "session_class", None)
     if session_class is not None and not _is_framework(session_class):
         warn(
@@ -83,21 +101,64 @@ def flask_settings(flask_app: Any, **overrides: Unpack[Settings]) -> Settings:
             stacklevel=3,
         )
 
+    config = flask_app.config
     # Flask asks within a request, so where `current_app` is known; Quart's context is none to enter from here.
-    with flask_app.app_context() if _is_flask(flask_app) else nullcontext():
+    asks_app = _is_flask(flask_app) and _has_own_code(interface, flask_app.json)
+    with flask_app.app_context() if asks_app else nullcontext():
         settings: dict[str, Any] = {
             setting: _ask(interface, method, flask_app)
             for setting, method in _ASKED.items()
             if setting not in overrides and hasattr(interface, method)
         }
         settings.update(_signing(interface, flask_app))
+    settings.update({setting: bool(settings[setting]) for setting in _FLAGS if setting in settings})
     settings["domain"] = settings.get("domain") or None  # Flask before 2.3 had False
-    config = flask_app.config
-    settings["refresh_each_request"] = config["SESSION_REFRESH_EACH_REQUEST"]
-    settings["max_cookie_size"] = config.get("MAX_COOKIE_SIZE", 4093) or 0
-    settings["permanent_session_lifetime"] = flask_app.permanent_session_lifetime
+    settings["refresh_each_request"] = bool(config["SESSION_REFRESH_EACH_REQUEST"])
+    if "max_cookie_size" not in overrides:
+        settings["max_cookie_size"] = _max_cookie_size(config.get("MAX_COOKIE_SIZE", 4093))
+    if "permanent_session_lifetime" not in overrides:
+        settings["permanent_session_lifetime"] = _lifetime(flask_app)
     settings.update(overrides)
     return cast("Settings", settings)
+
+
+def _application(flask_app: Any) -> Any:
+    """Return the application itself, also of a proxy for it: ``current_app``."""
+    if hasattr(flask_app, "_get_current_object"):
+        try:
+            flask_app = flask_app._get_current_object()
+        except RuntimeError as error:  # "Working outside of application context"
+            raise TypeError(
+                "flask_app is current_app, and it is asked outside of an application context; "
+                "give the application itself: current_app._get_current_object()"
+            ) from error
+    if not hasattr(flask_app, "session_interface"):
+        raise TypeError(f"flask_app must be a Flask or Quart application, not {type(flask_app).__name__}")
+    return flask_app
+
+
+def _where(interface: object) -> str:
+    """Say where an interface of another kind than the framework's keeps sessions."""
+    kind = type(interface)
+    if kind.__module__.partition(".")[0] == "flask_session":
+        return "on a server (Flask-Session)"
+    return f"on a server or in another format ({kind.__module__}.{kind.__qualname__})"
+
+
+def _max_cookie_size(value: Any) -> int:
+    value = value or 0
+    if not isinstance(value, (int, float)) or value < 0 or not float(value).is_integer():
+        raise TypeError(f"MAX_COOKIE_SIZE must be a whole number of bytes, 0 or more, not {shown(value)}")
+    return int(value)
+
+
+def _lifetime(flask_app: Any) -> Any:
+    try:
+        lifetime = flask_app.permanent_session_lifetime  # makes a timedelta of the setting
+    except (TypeError, ValueError, OverflowError):
+        lifetime = flask_app.config["PERMANENT_SESSION_LIFETIME"]
+    duration("PERMANENT_SESSION_LIFETIME", lifetime)
+    return lifetime
 
 
 def _ask(interface: Any, method: str, flask_app: Any) -> Any:
@@ -112,13 +173,18 @@ def _ask(interface: Any, method: str, flask_app: Any) -> Any:
 
 def _signing(interface: Any, flask_app: Any) -> dict[str, Any]:
     """Return what makes the signature and what it is made over."""
+    if _is_framework(interface.get_signing_serializer):  # which takes a text apart into keys of one character
+        retired_keys(flask_app.config.get("SECRET_KEY_FALLBACKS") or None, "SECRET_KEY_FALLBACKS")
     signing = _ask(interface, "get_signing_serializer", flask_app)
     if signing is None:
         raise ValueError("The Flask app has no secret key: set app.secret_key or config['SECRET_KEY'] first")
     plain = type(signing) is URLSafeTimedSerializer and signing.signer is TimestampSigner
     if not plain or signing.fallback_signers or signing.serializer_kwargs:
-        raise TypeError(f"{type(interface).__name__}.get_signing_serializer signs in a way of its own")
-    *fallbacks, secret_key = signing.secret_keys
+        raise TypeError(
+            f"{type(interface).__name__}.get_signing_serializer uses custom signing; from_flask cannot reproduce it"
+        )
+    given = [flask_app.secret_key, *(flask_app.config.get("SECRET_KEY_FALLBACKS") or ())]
+    *fallbacks, secret_key = (_as_given(key, given) for key in signing.secret_keys)
     signer = signing.make_signer()  # what is not in signer_kwargs is itsdangerous' default here, not Flask's
     return {
         "secret_key": secret_key,
@@ -133,6 +199,19 @@ def _signing(interface: Any, flask_app: Any) -> dict[str, Any]:
     }
 
 
+def _as_given(key: Any, given: list[Any]) -> Any:
+    """Return a key of itsdangerous, which makes bytes of a text, as the application gave it.
+
+    It makes a difference to ``accept_starlette_cookies``.
+    """
+    if key in given:
+        return key
+    try:
+        return key.decode()
+    except (UnicodeDecodeError, AttributeError):
+        return key
+
+
 def _serializer(serializer: Any, flask_app: Any) -> Any:
     """Return what writes the bytes that ``serializer`` writes inside a request of ``flask_app``.
 
@@ -140,14 +219,17 @@ def _serializer(serializer: Any, flask_app: Any) -> Any:
     Flask's and look for a Flask application, so keys stay in their order.
     """
     is_flask = _is_flask(flask_app)
-    tagged = hasattr(serializer, "untag") and _is_framework(serializer.dumps) and _is_framework(serializer.loads)
-    if not tagged:
-        return _InAppContext(serializer, flask_app) if is_flask else serializer
+    if not _is_tagged(serializer):
+        return _OfApplication(serializer, flask_app.app_context if is_flask else nullcontext)
     if not is_flask:
-        return _TaggedJSON(serializer, _quart_dumps, json.loads)
-    if _is_default(serializer, flask_app.json):
+        return _OfApplication(_TaggedJSON(serializer, _quart_dumps, json.loads), nullcontext)
+    provider = flask_app.json
+    has_own_code = not (_is_flasks_code(serializer) and _is_flasks_code(provider))
+    if not has_own_code and _is_default(serializer, provider):
         return None
-    return _TaggedJSON(serializer, flask_app.json.dumps, flask_app.json.loads)
+    tagged = _TaggedJSON(serializer, provider.dumps, provider.loads)
+    # To leave an application context runs what the application does then: it is entered only where it may be asked.
+    return _OfApplication(tagged, flask_app.app_context if has_own_code else nullcontext)
 
 
 def _quart_dumps(value: Any, **settings: Any) -> str:
@@ -170,31 +252,54 @@ class _TaggedJSON:
 
 
 @dataclass(frozen=True)
-class _InAppContext:
-    """A serializer of an application's own, called as Flask calls it: where ``current_app`` is that application."""
+class _OfApplication:
+    """A serializer that belongs to an application, called in a context of it: there ``current_app`` is known."""
 
     _serializer: Any
-    _flask_app: Any
+    _context: Callable[[], AbstractContextManager[Any]]
 
     def dumps(self, value: Any) -> Any:
-        with self._flask_app.app_context():
+        with self._context():
             return self._serializer.dumps(value)
 
     def loads(self, value: Any) -> Any:
-        with self._flask_app.app_context():
+        with self._context():
             return self._serializer.loads(value)
+
+    def __deepcopy__(self, memo: Any) -> _OfApplication:
+        """Return itself: it leads to the application, which cannot be copied."""
+        return self
+
+
+def _has_own_code(interface: Any, provider: Any) -> bool:
+    """Return whether anything that is asked of an application is its own and may ask ``current_app``."""
+    methods = (getattr(interface, method, None) for method in (*_ASKED.values(), "get_signing_serializer"))
+    return not (
+        all(_is_framework(method) for method in methods if method is not None)
+        and _is_tagged(interface.serializer)
+        and _is_flasks_code(interface.serializer)
+        and _is_flasks_code(provider)
+    )
+
+
+def _is_tagged(serializer: Any) -> bool:
+    """Return whether a serializer is Flask's, perhaps with an application's own tags."""
+    return hasattr(serializer, "untag") and _is_framework(serializer.dumps) and _is_framework(serializer.loads)
+
+
+def _is_flasks_code(thing: Any) -> bool:
+    """Return whether a tagged serializer, with its tags, or a JSON provider runs no code of the application's."""
+    parts = [thing, thing.dumps, thing.loads]
+    parts += [*thing.order, *thing.tags.values()] if hasattr(thing, "tags") else [thing.default]
+    return all(map(_is_framework, parts))
 
 
 def _is_default(serializer: Any, provider: Any) -> bool:
-    """Say whether an application has neither tags nor JSON of its own, so that this package's serializer will do."""
+    """Return whether Flask's code is also set up as Flask does it, so that this package's serializer will do."""
     standard = TaggedJSONSerializer()
     return (
-        _is_framework(type(serializer))
-        and [type(tag).__name__ for tag in serializer.order] == [type(tag).__name__ for tag in standard.order]
-        and all(_is_framework(type(tag)) for tag in [*serializer.order, *serializer.tags.values()])
+        [type(tag).__name__ for tag in serializer.order] == [type(tag).__name__ for tag in standard.order]
         and serializer.tags.keys() == standard.tags.keys()
-        and _is_framework(type(provider))
-        and _is_framework(provider.default)
         and provider.sort_keys is True
         and provider.ensure_ascii is True
     )
@@ -205,5 +310,13 @@ def _is_flask(app: Any) -> bool:
 
 
 def _is_framework(thing: Any) -> bool:
-    """Say whether a class or function is Flask's or Quart's own, not an application's."""
-    return str(getattr(thing, "__module__", "")).partition(".")[0] in ("flask", "quart")
+    """Return whether a class, a function or an object's class is Flask's or Quart's own, not an application's.
+
+    Of a function counts where it was written: ``functools.wraps`` gives it the ``__module__`` of another.
+    """
+    function = getattr(thing, "__func__", thing)
+    if isinstance(function, FunctionType):
+        module = function.__globals__.get("__name__")
+    else:
+        module = (thing if isinstance(thing, type) else type(thing)).__module__
+    return str(module).partition(".")[0] in ("flask", "quart")

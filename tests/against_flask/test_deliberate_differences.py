@@ -426,14 +426,37 @@ DIFFERENCES = [
     ),
     *[
         Difference(
-            f"SESSION_COOKIE_SECURE = {value!r}",
-            "Flask writes the value, and browsers take any Secure attribute for one",
-            f"session=...; Secure={value}; HttpOnly; Path=/",
+            f"SESSION_COOKIE_{name} = {value!r}",
+            "Flask writes the value, and browsers take any attribute of that name for one; ours is what was meant",
+            theirs,
             written,
-            asked(saved, WRITE, {"SESSION_COOKIE_SECURE": value}),
+            asked(saved, WRITE, {f"SESSION_COOKIE_{name}": value}),
         )
-        for value, written in [(1, "session=...; Secure; HttpOnly; Path=/"), (0, WRITTEN)]
+        for name, value, theirs, written in [
+            ("SECURE", 1, "session=...; Secure=1; HttpOnly; Path=/", "session=...; Secure; HttpOnly; Path=/"),
+            ("SECURE", 0, "session=...; Secure=0; HttpOnly; Path=/", WRITTEN),
+            ("HTTPONLY", 1, "session=...; HttpOnly=1; Path=/", WRITTEN),
+            ("HTTPONLY", 0, "session=...; HttpOnly=0; Path=/", "session=...; Path=/"),
+            ("PARTITIONED", 0, "session=...; HttpOnly; Path=/; Partitioned=0", WRITTEN),
+        ]
     ],
+    *[
+        Difference(
+            f"MAX_COOKIE_SIZE = {value!r}",
+            "No number of bytes: an error when the application starts instead of 500, or of a warning for each cookie",
+            theirs,
+            "TypeError",
+            refused({"MAX_COOKIE_SIZE": value}),
+        )
+        for value, theirs in [("4093", 500), (-1, WRITTEN), (0.5, WRITTEN)]
+    ],
+    Difference(
+        "A lifetime that is a text",
+        "An error when the application starts instead of 500",
+        500,
+        "TypeError",
+        refused({"PERMANENT_SESSION_LIFETIME": "3600"}, request=Request((), (Operation("permanent =", (True,)),))),
+    ),
     Difference(
         "A negative lifetime",
         "No cookie would ever open",

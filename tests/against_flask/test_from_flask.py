@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import hashlib
+import inspect
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -118,6 +122,21 @@ class NeedsApp:
         return json.loads(value.removeprefix(flask.current_app.name))
 
 
+class AsksApp(Complex):
+    """A tag whose meaning the application's configuration tells."""
+
+    def to_json(self, value: Any) -> Any:
+        return [flask.current_app.name, value.real, value.imag]
+
+    def to_python(self, value: Any) -> Any:
+        assert value[0] == flask.current_app.name
+        return complex(*value[1:])
+
+
+def sets_of_app(value: Any) -> Any:
+    return [flask.current_app.name, *sets_to_lists(value)]
+
+
 class Sets(DefaultJSONProvider):
     """JSON of an application's own."""
 
@@ -226,6 +245,8 @@ CUSTOMISED: dict[str, Callable[[], flask.Flask]] = {
     "methods dumps and loads": lambda: with_interface(serializer=Reversed()),
     "serializer json": lambda: with_interface(serializer=json),
     "serializer that needs the app": lambda: with_interface(serializer=NeedsApp()),
+    "a tag that asks the app": lambda: with_interface(serializer=tagged(AsksApp)),
+    "a JSON default that asks the app": lambda: with_json(default=sets_of_app),
     "keys in their order": lambda: with_json(sort_keys=False),
     "not only ASCII": lambda: with_json(ensure_ascii=False),
     "default of JSON": lambda: with_json(default=sets_to_lists),
@@ -285,6 +306,80 @@ class TestHonoured:
             answers = [[*written_and_read(pair)] for pair in (standard, customised)]
         assert answers[0] != answers[1]
 
+    @pytest.mark.parametrize("make", CUSTOMISED.values(), ids=CUSTOMISED)
+    def test_the_settings_can_be_copied(self, make: Callable[[], flask.Flask]) -> None:
+        """As Litestar does below its application layer."""
+        settings = flask_settings(make())
+        assert copy.deepcopy(settings) == settings
+
+    @pytest.mark.parametrize(
+        ("make", "leaves"),
+        [
+            (lambda: make_flask(), False),
+            (lambda: with_json(sort_keys=False), False),
+            (lambda: with_json(default=sets_to_lists), True),
+            (lambda: with_interface(serializer=tagged(Complex)), True),
+            (lambda: with_interface(serializer=json), True),
+        ],
+        ids=["Flask's own", "keys in their order", "default of JSON", "a tag", "serializer json"],
+    )
+    def test_an_application_context_is_for_code_of_its_own(
+        self, make: Callable[[], flask.Flask], leaves: bool
+    ) -> None:
+        """To leave one runs what the application does then: it may close a connection to a database."""
+        app = make()
+        left: list[Any] = []
+        app.teardown_appcontext(left.append)
+        pair = Pair(app=app)
+        assert bool(left) is leaves
+        left.clear()
+        (field,) = pair.ask_ours(WRITE).set_cookie
+        assert bool(left) is leaves
+        left.clear()
+        pair.ask_ours(Request((field.partition(b";")[0],), (Operation("dict"),)))
+        assert bool(left) is leaves
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            {"SESSION_COOKIE_SECURE": True, "SESSION_COOKIE_HTTPONLY": None},
+            {"SESSION_REFRESH_EACH_REQUEST": 0},
+            {"SESSION_REFRESH_EACH_REQUEST": 1},
+            {"MAX_COOKIE_SIZE": 60.0},
+            {"MAX_COOKIE_SIZE": True},
+            {"MAX_COOKIE_SIZE": None},
+            {"PERMANENT_SESSION_LIFETIME": 90.5},
+            {"PERMANENT_SESSION_LIFETIME": True},
+        ],
+        ids=str,
+    )
+    def test_settings_as_flask_takes_them(self, config: dict[str, Any]) -> None:
+        pair = Pair(config)
+        permanent = (Operation("permanent =", (True,)), *WRITE.operations)
+        (field,) = same_answer(pair, Request((), permanent)).set_cookie
+        same_answer(pair, Request((field.partition(b";")[0],)))
+        same_answer(pair, Request((field.partition(b";")[0],)), NOW + 91)
+
+    def test_current_app(self) -> None:
+        app = with_interface(serializer=tagged(Complex))
+        with app.app_context():
+            settings = flask_settings(flask.current_app)
+        assert settings == flask_settings(app)
+        with pytest.raises(
+            TypeError, match=r"^flask_app is current_app, and it is asked outside of an application co"
+        ):
+            flask_settings(flask.current_app)
+
+    @pytest.mark.parametrize("keys", [["new", "old"], [b"new", b"old"], [b"\xff", "old"]], ids=repr)
+    def test_keys_stay_what_they_are(self, keys: list[Any]) -> None:
+        """Text or bytes makes no difference to Flask's format, but one to what Starlette signed with them."""
+        settings = flask_settings(make_flask({"SECRET_KEY": keys[0], "SECRET_KEY_FALLBACKS": keys[1:]}))
+        assert settings["secret_key"] == keys[0]
+        assert settings["secret_key_fallbacks"] == (keys[1:] if FLASK >= (3, 1) else [])
+        own = flask_settings(with_class(signs_with(URLSafeTimedSerializer)))["secret_key"]
+        assert own == make_flask().secret_key
+        assert flask_settings(with_class(with_keys(b"\xff")))["secret_key"] == b"\xff"
+
     def test_a_tag_that_is_registered_later(self) -> None:
         serializer = tagged(Complex)
         pair = Pair(interface={"serializer": serializer})
@@ -339,8 +434,9 @@ class ServerSide(SessionInterface):
 
 
 def own(method: str) -> type[SecureCookieSessionInterface]:
-    """Return an interface with a method of its own, which does what it did."""
+    """Return an interface with a method of its own, which does what it did and says that it is Flask's."""
 
+    @functools.wraps(getattr(SecureCookieSessionInterface, method))
     def call(self: Any, *args: Any) -> Any:
         return getattr(SecureCookieSessionInterface, method)(self, *args)
 
@@ -350,6 +446,13 @@ def own(method: str) -> type[SecureCookieSessionInterface]:
 def signs_with(make: Callable[..., Any], **kwargs: Any) -> type[SecureCookieSessionInterface]:
     def call(self: Any, app: flask.Flask) -> Any:
         return make(app.secret_key, **kwargs)
+
+    return type("OwnInterface", (SecureCookieSessionInterface,), {"get_signing_serializer": call})
+
+
+def with_keys(*keys: bytes) -> type[SecureCookieSessionInterface]:
+    def call(self: Any, app: flask.Flask) -> Any:
+        return URLSafeTimedSerializer([*keys])
 
     return type("OwnInterface", (SecureCookieSessionInterface,), {"get_signing_serializer": call})
 
@@ -369,14 +472,22 @@ class TestRefused:
 
     @pytest.mark.parametrize("method", [*REQUEST_RULES])
     def test_a_rule_of_its_own_about_single_requests(self, method: str) -> None:
-        with pytest.raises(TypeError, match=rf"OwnInterface\.{method} "):
+        why = "is overridden, and its answers depend on the request; from_flask cannot reproduce it"
+        with pytest.raises(TypeError, match=rf"^OwnInterface\.{method} {why}$"):
             Pair(app=with_class(own(method)))
         with pytest.raises(TypeError, match=rf"SecureCookieSessionInterface\.{method} "):
             Pair(interface={method: lambda *args: True})
 
     def test_sessions_that_are_kept_elsewhere(self) -> None:
-        with pytest.raises(TypeError, match=r"ServerSide\.open_session"):
-            Pair(app=with_class(ServerSide))
+        class OfExtension(ServerSide):
+            __module__ = "flask_session.redis.redis"
+
+        for interface, where in [
+            (ServerSide, r"on a server or in another format \([\w.]+\.ServerSide\)"),
+            (OfExtension, r"on a server \(Flask-Session\)"),  # the real one: tests/libraries/flask_session_refused.py
+        ]:
+            with pytest.raises(TypeError, match=rf"^flask_app keeps its sessions {where}; only signed"):
+                Pair(app=with_class(interface))
 
     @pytest.mark.parametrize(
         "interface",
@@ -414,8 +525,38 @@ class TestRefused:
     def test_an_interface_that_is_none(self) -> None:
         app = make_flask()
         app.session_interface = object()  # type: ignore[assignment]
-        with pytest.raises(TypeError, match=r"^object\.open_session is its own"):
+        with pytest.raises(TypeError, match=r"^flask_app keeps its sessions .*\(builtins\.object\)"):
             SessionMiddleware.from_flask(nothing, app)
+
+    @pytest.mark.parametrize("fallbacks", ["retired", b"retired", {"retired": 1}, 5], ids=repr)
+    def test_fallbacks_that_are_no_list(self, fallbacks: Any) -> None:
+        """Flask takes a text apart into keys of one letter."""
+        kind = type(fallbacks).__name__
+        with pytest.raises(TypeError, match=rf"^SECRET_KEY_FALLBACKS must be a list of keys, .* not {kind}$"):
+            Pair({"SECRET_KEY_FALLBACKS": fallbacks})
+
+    def test_fallbacks_that_a_codec_of_its_own_does_not_ask_for(self) -> None:
+        app = with_class(Signing)
+        app.config["SECRET_KEY_FALLBACKS"] = "whatever"
+        assert flask_settings(app)["secret_key_fallbacks"] == ["old"]
+
+    @pytest.mark.parametrize(
+        ("setting", "value", "error"),
+        [
+            ("MAX_COOKIE_SIZE", "4093", r"TypeError: MAX_COOKIE_SIZE must be a .*, not '4093' \(str\)"),
+            ("MAX_COOKIE_SIZE", 4093.5, r"TypeError: MAX_COOKIE_SIZE must be a .*, not 4093\.5 \(float\)"),
+            ("MAX_COOKIE_SIZE", float("inf"), r"TypeError: MAX_COOKIE_SIZE must be a .*, not inf \(float\)"),
+            ("MAX_COOKIE_SIZE", -1, r"TypeError: MAX_COOKIE_SIZE must be a .*, 0 or more, not -1 \(int\)"),
+            ("PERMANENT_SESSION_LIFETIME", "3600", r"TypeError: PERMANENT_SESSION_LIFETIME must .* '3600' \(str\)"),
+            ("PERMANENT_SESSION_LIFETIME", None, r"TypeError: PERMANENT_SESSION_LIFETIME must be .* not None"),
+            ("PERMANENT_SESSION_LIFETIME", -1, r"ValueError: PERMANENT_SESSION_LIFETIME=-1.0 must be from 0 seconds"),
+        ],
+    )
+    def test_a_value_that_is_none(self, setting: str, value: Any, error: str) -> None:
+        with pytest.raises((TypeError, ValueError)) as refused:
+            Pair({setting: value})
+        assert re.match(error, f"{type(refused.value).__name__}: {refused.value}")
+        Pair({setting: value}, **{setting.lower(): 60})
 
     @pytest.mark.parametrize("key", [None, "", b""])
     def test_no_secret_key(self, key: Any) -> None:
@@ -537,8 +678,30 @@ async def write(request: StarletteRequest) -> PlainTextResponse:
     return PlainTextResponse("ok")
 
 
+class Subclass(SessionMiddleware):
+    """One of an application's own."""
+
+
 class TestAddMiddleware:
     """``add_middleware(SessionMiddleware.from_flask, flask_app=...)`` is all that an application needs."""
+
+    def test_it_is_bound_to_the_class_that_it_is_asked_of(self) -> None:
+        app = make_flask()
+        for owner in (SessionMiddleware, Subclass):
+            assert type(owner.from_flask(nothing, app)) is owner
+            assert type(owner(nothing, "key").from_flask(nothing, app)) is owner
+
+    def test_tools_may_patch_what_is_given(self) -> None:
+        """They look at its ``__call__`` and assign another one, which is not what makes the middleware."""
+        given: Any = SessionMiddleware.from_flask
+        assert given.__call__.__name__ == "__call__"
+        given.__call__ = nothing
+        assert type(given(nothing, make_flask())) is SessionMiddleware
+
+    def test_it_says_what_it_is(self) -> None:
+        assert SessionMiddleware.from_flask.__name__ == "from_flask"
+        assert [*inspect.signature(SessionMiddleware.from_flask).parameters] == ["app", "flask_app", "overrides"]
+        assert "session settings" in inspect.getdoc(SessionMiddleware.from_flask)  # type: ignore[operator]
 
     def expected(self, flask_app: flask.Flask) -> bytes:
         return Pair(app=flask_app).ask_flask(WRITE).set_cookie[0]

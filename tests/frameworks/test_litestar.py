@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
 import msgspec
 import pytest
-from litestar import Litestar, MediaType, Request, Response, Router, get, post
+from flask import Flask
+from flask.json.tag import JSONTag
+from flask.json.tag import TaggedJSONSerializer as FlaskSerializer
+from flask.sessions import SecureCookieSessionInterface
+from litestar import Controller, Litestar, MediaType, Request, Response, Router, get, post
 from litestar.middleware import DefineMiddleware
 from litestar.testing import TestClient
 
-from starlette_flask import Session, SessionMiddleware
+from starlette_flask import Session, SessionMiddleware, TaggedJSONSerializer, flask_settings
 
-from .apps import KEY
+from .apps import KEY, flask_app
 from .visitor import flask_makes, flask_opens
 
 AnyRequest = Request[Any, Any, Any]
 
 SESSION = DefineMiddleware(SessionMiddleware, secret_key=KEY)
+
+
+FLASK = flask_app()
+OWN = TaggedJSONSerializer()
+
+
+class Complex(JSONTag):
+    """A tag of the Flask application's own."""
+
+    key = " c"
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, complex)
+
+    def to_json(self, value: Any) -> Any:
+        return [value.real, value.imag]
+
+
+def flask_app_with_a_tag() -> Flask:
+    app = flask_app()
+    serializer = FlaskSerializer()
+    serializer.register(Complex)
+    app.session_interface = SecureCookieSessionInterface()
+    app.session_interface.serializer = serializer  # type: ignore[misc]
+    return app
 
 
 class Page(msgspec.Struct):
@@ -200,7 +230,39 @@ class TestResponseCache:
 
 
 class TestLayers:
-    """Middleware on a router gives its handlers a session, and no others."""
+    """Middleware on a layer gives its handlers a session, and no others.
+
+    Litestar copies deeply what stands below its application layer, and a Flask application cannot be copied.
+    """
+
+    @pytest.mark.parametrize("layer", ["application", "router", "controller", "handler"])
+    @pytest.mark.parametrize(
+        "session",
+        [
+            DefineMiddleware(SessionMiddleware, secret_key=KEY, allow_path_regex=re.compile("/"), serializer=OWN),
+            DefineMiddleware(SessionMiddleware, **flask_settings(FLASK)),
+            DefineMiddleware(SessionMiddleware, **flask_settings(flask_app_with_a_tag())),
+            lambda app: SessionMiddleware.from_flask(app, FLASK),
+        ],
+        ids=["each kind of setting", "flask_settings", "flask_settings and a tag", "from_flask in a function"],
+    )
+    def test_each_layer(self, session: Any, layer: str) -> None:
+        here = {layer: [session]}
+
+        class Shop(Controller):
+            middleware = here.get("controller", [])
+
+            @get("/copied", middleware=here.get("handler", []))
+            async def copied(self, request: AnyRequest) -> dict[str, Any]:
+                request.session["seen"] = True
+                return dict(request.session)
+
+        router = Router("/shop", route_handlers=[Shop], middleware=here.get("router", []))
+        app = Litestar([router], middleware=here.get("application", []), logging_config=None)
+        with client_of(app, user="ada") as client:
+            client.get("/shop/copied")
+            assert client.get("/shop/copied").json() == {"user": "ada", "seen": True}
+            assert flask_opens(client.cookies["session"]) == {"user": "ada", "seen": True}
 
     def test_router(self) -> None:
         router = Router("/shop", route_handlers=[copied], middleware=[SESSION])

@@ -42,8 +42,7 @@ clock = threading.local()
 
 @pytest.fixture(autouse=True)
 def _few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the cache be full after a few values."""
-    monkeypatch.setattr(sessions, "_CACHE_SIZE", 8 * 64 * 1000)
+    """Let the cache that ``test_one_middleware`` gives be full after a few values."""
     monkeypatch.setattr(verified, "_LARGEST", 1)
 
 
@@ -156,7 +155,7 @@ def test_one_middleware(run: Run, settings: dict[str, Any]) -> None:
 
     def make() -> SessionMiddleware:
         at(NOW)
-        return SessionMiddleware(shop, KEY, secret_key_fallbacks=[RETIRED], **settings)
+        return SessionMiddleware(shop, KEY, secret_key_fallbacks=[RETIRED], cache_size=8 * 64 * 1000, **settings)
 
     signers = [flask_signer(KEY), flask_signer(KEY), flask_signer(RETIRED), flask_signer("another key")]
     asked: list[list[tuple[int, str, list[tuple[bytes, bytes]]]]] = []

@@ -8,8 +8,9 @@ from fastapi import FastAPI
 from flask import Flask
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from typing_extensions import assert_type
+from typing_extensions import Self, assert_type
 
+from starlette_flask.asgi import ASGIApp
 from starlette_flask.middleware.sessions import SessionMiddleware
 
 flask_app = Flask(__name__)
@@ -35,5 +36,11 @@ assert_type(SessionMiddleware.from_flask(app=fastapi_app, flask_app=flask_app, l
 class ShopSessions(SessionMiddleware):
     """A subclass, whose class methods make it."""
 
+    @classmethod
+    def of_shop(cls, app: ASGIApp) -> Self:
+        return cls.from_flask(app, flask_app, path="/shop")
+
 
 assert_type(ShopSessions.from_flask(fastapi_app, flask_app), ShopSessions)
+assert_type(ShopSessions.of_shop(fastapi_app), ShopSessions)
+assert_type(ShopSessions(fastapi_app, "key").from_flask(fastapi_app, flask_app), ShopSessions)

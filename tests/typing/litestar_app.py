@@ -9,7 +9,7 @@ from litestar import Litestar, Request, Router, WebSocket, get, post, websocket
 from litestar.middleware import DefineMiddleware
 from typing_extensions import assert_type
 
-from starlette_flask import Session
+from starlette_flask import Session, flask_settings
 from starlette_flask.middleware.sessions import SessionMiddleware
 
 AnyRequest = Request[Any, Any, Any]
@@ -36,6 +36,13 @@ async def clear(request: AnyRequest) -> None:
     request.clear_session()
 
 
+@post("/log_in")
+async def log_in(request: AnyRequest) -> bool:
+    session = cast("Session", request.session)
+    session.permanent = True
+    return session.new
+
+
 @websocket("/socket")
 async def socket(socket: WebSocket[Any, Any, Any]) -> None:
     socket.session["socket"] = True
@@ -47,10 +54,14 @@ flask_app = Flask(__name__)
 flask_app.secret_key = "a secret"
 
 app = Litestar(
-    [whole, clear, socket],
+    [whole, clear, log_in, socket],
     middleware=[DefineMiddleware(SessionMiddleware, secret_key="a secret")],
     request_class=MarkingRequest,
 )
 from_flask = Litestar([whole], middleware=[DefineMiddleware(SessionMiddleware.from_flask, flask_app=flask_app)])
-router = Router("/shop", route_handlers=[whole], middleware=[DefineMiddleware(SessionMiddleware, secret_key="key")])
+router = Router(
+    "/shop",
+    route_handlers=[whole],
+    middleware=[DefineMiddleware(SessionMiddleware, **flask_settings(flask_app))],
+)
 wrapped = SessionMiddleware(Litestar([whole]), secret_key="a secret")

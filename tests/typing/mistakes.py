@@ -31,6 +31,7 @@ SessionMiddleware(app, "a secret", samesite="lax")  # type: ignore[call-arg]  # 
 SessionMiddleware(app, "a secret", https_only="yes")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 SessionMiddleware(app, "a secret", leeway=0.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 SessionMiddleware(app, "a secret", "s", None, "/", "lax", False, None, False, ())  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+SessionMiddleware(app, "a secret", cache_size=1e6)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 SessionMiddleware(None, "a secret")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 Middleware(SessionMiddleware)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 Middleware(SessionMiddleware, secret="a secret")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
@@ -72,5 +73,5 @@ class NumberTag(JSONTag):
 
 # Tests
 session_transaction(flask_app.test_client(), secret_key="a secret")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-session_transaction(TestClient(app), "a secret")  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]
+session_transaction(TestClient(app), "a secret")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 session_transaction(TestClient(app), secret_key="a secret", maxage=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from quart import Quart, request, websocket
 from quart.sessions import SecureCookieSessionInterface
@@ -15,18 +15,11 @@ app = Quart(__name__)
 app.asgi_app = SessionMiddleware(app.asgi_app, secret_key="a secret")  # type: ignore[method-assign]
 
 
-def scope_session() -> Session:
-    scope: Any = request.scope  # its type is a TypedDict without the key
-    session: Session = scope["session"]
-    return session
-
-
-@app.post("/remember")
-async def remember() -> str:
-    session = scope_session()
+@app.post("/log_in")
+async def log_in() -> dict[str, bool]:
+    session: Session = cast("Any", request.scope)["session"]  # the scope's type is a TypedDict without the key
     session.permanent = True
-    session["user"] = "ada"
-    return "done"
+    return {"new": session.new}
 
 
 @app.websocket("/socket")

@@ -15,6 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from typing_extensions import assert_type
 
+from starlette_flask import Session
 from starlette_flask.middleware.sessions import SessionMiddleware
 
 
@@ -25,6 +26,12 @@ async def whole(request: Request) -> Response:
     return JSONResponse(request.session)
 
 
+async def log_in(request: Request) -> Response:
+    session: Session = request.scope["session"]
+    session.permanent = True
+    return JSONResponse(session.new)
+
+
 async def socket(websocket: WebSocket) -> None:
     websocket.session["socket"] = True
     await websocket.accept()
@@ -33,7 +40,7 @@ async def socket(websocket: WebSocket) -> None:
 
 
 app = Starlette(
-    routes=[Route("/", whole), WebSocketRoute("/socket", socket)],
+    routes=[Route("/", whole), Route("/log_in", log_in), WebSocketRoute("/socket", socket)],
     middleware=[Middleware(SessionMiddleware, secret_key="a secret", https_only=True)],
 )
 
@@ -59,6 +66,7 @@ added.add_middleware(
     leeway=5,
     allow_path_regex=re.compile("/shop/"),
     accept_starlette_cookies=True,
+    cache_size=1024 * 1024,
 )
 
 # As Starlette's own middleware takes them: by position.
