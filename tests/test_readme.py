@@ -122,7 +122,9 @@ class TestExamples:
         assert shown is not None
         for _ in range(2):
             client.get("/new")
-        assert caplog.messages[-1] == re.sub(r"\d+ s ago", "0 s ago", shown[1])
+        assert [record.getMessage() for record in caplog.records if record.name == "starlette_flask"][-1] == re.sub(
+            r"\d+ s ago", "0 s ago", shown[1]
+        )
 
 
 class TestText:
@@ -133,7 +135,7 @@ class TestText:
         named = [
             name for cell in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"\w+", cell)
         ]
-        parameters = {*signature(SessionMiddleware).parameters, "cache_size"} - {"app"}
+        parameters = signature(SessionMiddleware).parameters.keys() - {"app"}
         assert sorted(named) == sorted(parameters)
 
     @pytest.mark.parametrize("name", ["README.md", "tests/README.md"])
