@@ -16,6 +16,11 @@ from flask import session as flask_session
 from httpx import ASGITransport, AsyncClient
 from starlette.testclient import TestClient
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 from starlette_flask import SessionMiddleware
 from tests.command_line import call
 from tests.peers.peers import Flask as FlaskPeer
@@ -25,7 +30,7 @@ from tests.peers.points import try_point
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 SECRET_KEY = "a long random secret"
-#: What is written in these days.
+#: Pages that come separately.
 PENDING = {"tests/migration/README.md", "tests/migration", "tests/peers/README.md", "benchmarks/README.md"}
 EXAMPLES = dict(re.findall(r"<!-- example: (\w+) -->\n```python\n(.*?)```", README, re.DOTALL))
 
@@ -160,6 +165,18 @@ class TestText:
             assert not anchor or anchor in [
                 re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in headings
             ]
+
+    def test_on_pypi(self) -> None:
+        """The build makes links and pictures absolute, and each leads to the file that is meant."""
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+        text = README
+        for substitution in project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+            text = re.sub(substitution["pattern"], substitution["replacement"], text)
+        repository = project["project"]["urls"]["Homepage"]
+        raw = repository.replace("//github.com", "//raw.githubusercontent.com")
+        files = re.findall(rf"\]\((?:{repository}/blob|{raw})/main/(.*?)\)", text)
+        assert files == re.findall(r"\]\((?!https:|#)(.*?)\)", README) != []
+        assert re.findall(rf"!\[[^]]*\]\((?!{raw}/main/)", text) == []
 
     def test_commands_of_the_package(self) -> None:
         commands = set(re.findall(r"starlette-flask (?=\w+ [-\w])(\w+)", README))
