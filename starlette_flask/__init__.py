@@ -1,4 +1,4 @@
-"""Flask's session cookie, to the byte, for Starlette, FastAPI, Litestar, Quart and any other ASGI application."""
+"""Flask's session cookie, byte for byte, for Starlette, FastAPI, Litestar, Quart, and any other ASGI application."""
 
 from .codec import SessionCodec
 from .middleware.flask_settings import flask_settings

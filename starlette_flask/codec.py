@@ -122,12 +122,12 @@ def _kind(value: object) -> str:
 
 
 def _has_own_str(kind: type) -> bool:
-    """Say whether a class, not a built-in one, has a ``__str__`` of its own: what ``object`` has shows no secret."""
+    """Return whether a class, not a built-in one, has its own ``__str__``: that of ``object`` shows no secret."""
     return any("__str__" in vars(base) for base in kind.__mro__ if base.__module__ not in ("builtins", "enum"))
 
 
 class SessionCodec(URLSafeTimedSerializer):
-    """Signs a session and opens it again, with the bytes that Flask writes inside a request.
+    """Signs sessions and opens them, with the bytes that Flask writes inside a request.
 
     An attacker may hand any text to :meth:`loads`. It is believed only once its signature has been compared, in
     constant time, with one made by a known key; nothing is decompressed or parsed before that. The content of a
@@ -136,9 +136,9 @@ class SessionCodec(URLSafeTimedSerializer):
     :param secret_key: signs, and opens. See :func:`reveal_secret` for what it may be.
     :param secret_key_fallbacks: retired keys, oldest first, that still open (Flask's ``SECRET_KEY_FALLBACKS``).
     :param salt: keeps signatures of different purposes apart (``SecureCookieSessionInterface.salt``).
-    :param signer_kwargs: itsdangerous' ``key_derivation``, ``digest_method``, ``algorithm``, ``sep``; what is not
-        given stays as Flask has it, ``hmac`` and SHA-1.
-    :param serializer: what makes text or bytes of a mapping, Flask's tagged JSON unless given.
+    :param signer_kwargs: itsdangerous' ``key_derivation``, ``digest_method``, ``algorithm``, ``sep``; by default
+        Flask's, ``hmac`` and SHA-1.
+    :param serializer: turns a mapping into text or bytes and back; by default Flask's tagged JSON.
 
     Raises ``TypeError`` or ``ValueError``, which name the setting, for one that cannot work; a key is never shown.
 
@@ -178,7 +178,7 @@ class SessionCodec(URLSafeTimedSerializer):
         self._begin(signer)
 
     def _checked_signer(self) -> Signer:
-        """Return a signer that has signed. Raises ``ValueError`` where none can."""
+        """Return a signer that was tried. Raises ``ValueError`` if it cannot sign."""
         signer = self.make_signer()
         try:
             signer.sign(b"")
@@ -190,7 +190,7 @@ class SessionCodec(URLSafeTimedSerializer):
         return signer
 
     def _begin(self, signer: Signer) -> None:
-        """Make ready what is used for each value."""
+        """Prepare what is used for each value."""
         # The current key first. To derive a key and begin its HMAC here, and go on from a copy, takes 0.6 us a
         # signature; hmac.digest with a derived key takes 1.4 us.
         begun = [_begin_hmac(signer, key) for key in reversed(self.secret_keys)]
@@ -199,7 +199,7 @@ class SessionCodec(URLSafeTimedSerializer):
         self._stamp = (0, b".")  # the last second that was signed in, and its text behind a dot
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy or a pickle takes along: hashes that have begun can be neither."""
+        """Return what a copy or a pickle takes along: a started hash can be neither copied nor pickled."""
         return {name: value for name, value in vars(self).items() if name not in ("_begun", "_loads")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -242,7 +242,7 @@ class SessionCodec(URLSafeTimedSerializer):
         return _pack(serialized)
 
     def repack(self, serialized: bytes) -> bytes:
-        """Do as :meth:`pack` for what is likely to be packed again: the renewed session of a page's many requests."""
+        """Do as :meth:`pack` for what is likely to be packed again: a session renewed by each of a page's requests."""
         return _repack(serialized) if len(serialized) <= _REPACKED else self.pack(serialized)
 
     def sign(self, payload: bytes, now: int) -> bytes:
@@ -269,8 +269,8 @@ class SessionCodec(URLSafeTimedSerializer):
     ) -> Any:
         """Return what the signed value ``s`` holds; with ``return_timestamp``, a pair of it and the aware datetime.
 
-        :param max_age: seconds after which a signature is too old. Given that, one from the future is refused, too.
-        :param leeway: seconds by which it may lie in the future all the same.
+        :param max_age: seconds after which a signature is too old. With it, one from the future is rejected, too.
+        :param leeway: seconds by which it may still be in the future.
 
         Raises itsdangerous' ``BadData`` family and nothing else: ``SignatureExpired`` for age, ``BadSignature`` or
         ``BadTimeSignature`` for a signature that no known key made, ``BadPayload`` for signed content that is broken.
@@ -295,7 +295,7 @@ class SessionCodec(URLSafeTimedSerializer):
     ) -> tuple[Any, bytes, int] | None:
         """Do as :meth:`loads`; return the mapping, its serialized form and when it was signed, in Unix seconds.
 
-        ``None`` stands for a signature that no known key made: to raise that takes longer than to find it out.
+        ``None`` stands for a signature that no known key made: raising takes longer than finding out.
         """
         signed, _, signature = value.rpartition(b".")
         payload, separator, stamp = signed.rpartition(b".")
@@ -318,7 +318,7 @@ class SessionCodec(URLSafeTimedSerializer):
         return self.deserialize(serialized), serialized, signed_at
 
     def _is_signed(self, signed: bytes, signature: bytes) -> bool:
-        """Say whether a known key made the signature; the current one, nearly always."""
+        """Return whether a known key made the signature; the current one, nearly always."""
         try:
             claimed = _unbase64(signature)
         except ValueError:

@@ -204,7 +204,7 @@ def _default_path(request_path: str) -> str:
 
 
 def _deletes(attributes: dict[str, str]) -> bool:
-    """Say whether a browser removes the cookie at once: Max-Age counts before Expires (RFC 6265 5.3)."""
+    """Return whether a browser removes the cookie at once: Max-Age takes precedence over Expires (RFC 6265 5.3)."""
     if re.fullmatch(r"-?[0-9]+", max_age := attributes.get("max-age", "")):
         return max_age.startswith("-") or not max_age.strip("0")
     try:
@@ -299,7 +299,7 @@ class CookieWriter:
         return path == "/" or request_path == path or request_path.startswith(path.rstrip("/") + "/")
 
     def is_set_by(self, field: bytes, request_path: str) -> bool:
-        """Say whether a Set-Cookie field sets this very cookie: its name, domain, path and partitioning."""
+        """Return whether a Set-Cookie field sets this very cookie: its name, domain, path and partitioning."""
         if not field.lstrip(_BLANKS).startswith(self.name):
             return False
         other = parse_set_cookie(field, request_path)
@@ -309,7 +309,7 @@ class CookieWriter:
 
 
 def is_cookie_value(value: str) -> bool:
-    """Say whether ``value`` can stand in a Set-Cookie field without quotes (RFC 6265 4.1.1)."""
+    """Return whether ``value`` can stand in a Set-Cookie field without quotes (RFC 6265 4.1.1)."""
     return _COOKIE_OCTETS.fullmatch(value) is not None
 
 

@@ -1,4 +1,4 @@
-"""The change-tracking dict behind ``scope["session"]``. It knows no cookie and no ASGI."""
+"""The change-tracking dict behind ``scope["session"]``. It knows neither cookies nor ASGI."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ class Session(dict[str, Any]):
 
     @property
     def modified(self) -> bool:
-        """Whether a method changed the session, or somebody said so. A nested change does not show here.
+        """Whether a method changed the session, or the application said so. A nested change does not show here.
 
-        ``True`` has the cookie set whatever happened. ``False`` has nothing saved that was changed so far, and from
-        then on only what a method changes, as in Flask (``flask.sessions.SecureCookieSession.modified``).
+        ``True`` sets the cookie in any case. With ``False``, what was changed so far is not saved; from then on, only
+        a method's change counts, as in Flask (``flask.sessions.SecureCookieSession.modified``).
         """
         self.accessed = True
         return bool(self._modified)
@@ -88,7 +88,7 @@ class Session(dict[str, Any]):
 
     @property
     def new(self) -> bool:
-        """Whether the request brought no cookie that opened. (Flask's cookie session always says ``False``.)"""
+        """Whether the request had no valid session cookie. (Flask's cookie session always says ``False``.)"""
         self.accessed = True
         return getattr(self, "_new", True)
 

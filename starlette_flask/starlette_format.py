@@ -1,4 +1,4 @@
-"""The signed value of Starlette's own middleware -> the session's content; to read only. Private."""
+"""The signed value of Starlette's own middleware -> the session's content; read-only. Private."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .tagged_json import is_dict
 
 
 class StarletteFormat:
-    """Opens what ``starlette.middleware.sessions`` signed: base64 of plain JSON, behind it the time and an HMAC-SHA1.
+    """Opens what ``starlette.middleware.sessions`` signed: base64 of plain JSON, then the time and an HMAC-SHA1.
 
     As with Flask's, an attacker may hand any bytes to it, and nothing is parsed before a known key's signature.
 
@@ -28,7 +28,7 @@ class StarletteFormat:
         )
 
     def open(self, value: bytes) -> tuple[dict[str, Any], int] | None:
-        """Return the content and when it was signed, in Unix seconds; ``None`` for what Starlette did not write."""
+        """Return the content and when it was signed, in Unix seconds; ``None`` for what Starlette did not sign."""
         try:
             text, signed_at = self._signer.unsign(value, return_timestamp=True)
             content = json.loads(b64decode(text))

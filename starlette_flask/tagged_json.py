@@ -1,7 +1,7 @@
 """Python values <-> Flask's tagged JSON text, the serialized form of a session (``flask.json.tag``).
 
 JSON has no tuple, bytes, UUID, datetime or Markup. Flask writes each as an object with one key, its tag:
-``(1, 2)`` is ``{" t":[1,2]}``. A real dict with one key that happens to be a tag is written with ``__`` behind
+``(1, 2)`` is ``{" t":[1,2]}``. A real dict with one key that happens to be a tag is written with ``__`` after
 the key, inside the tag `` di``. The text is compact, ASCII, and has its keys sorted, because inside a request
 Flask writes it through ``app.json`` (``flask.json.provider.DefaultJSONProvider``).
 """
@@ -26,7 +26,7 @@ else:
     except ImportError:
 
         class Markup(str):
-            """Text that is HTML already. Stands in for ``markupsafe.Markup`` where that is not installed."""
+            """Text that is already HTML. Stands in for ``markupsafe.Markup`` where that is not installed."""
 
             __slots__ = ()
 
@@ -39,7 +39,7 @@ SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def is_dict(value: object) -> TypeGuard[dict[str, Any]]:
-    """Say whether ``value`` is a dict: a JSON object, whose keys are strings."""
+    """Return whether ``value`` is a dict: a JSON object, whose keys are strings."""
     return isinstance(value, dict)
 
 
@@ -60,7 +60,7 @@ def http_date(value: date) -> str:
 
 
 def parse_date(text: str) -> datetime | None:
-    """Return the aware datetime that ``text`` states, ``None`` if it states none (``werkzeug.http.parse_date``)."""
+    """Return the aware datetime that ``text`` states, ``None`` if it is not a date (``werkzeug.http.parse_date``)."""
     try:
         value = parsedate_to_datetime(text)
     except (TypeError, ValueError):
@@ -69,7 +69,7 @@ def parse_date(text: str) -> datetime | None:
 
 
 def json_default(value: Any) -> Any:
-    """Return a JSON value for what neither JSON nor a tag can carry. It does not come back as what it was.
+    """Return a JSON value for what neither JSON nor a tag can carry. It does not come back as the same type.
 
     The rules are those of ``flask.json.provider._default``. Raises ``TypeError`` for anything else, naming the
     type and never the value.
@@ -100,7 +100,7 @@ class JSONTag:
         self.serializer = serializer
 
     def check(self, value: Any) -> bool:
-        """Say whether this tag is for ``value``."""
+        """Return whether this tag is for ``value``."""
         raise NotImplementedError
 
     def to_json(self, value: Any) -> Any:
@@ -117,7 +117,7 @@ class JSONTag:
 
 
 class TagDict(JSONTag):
-    """A dict of one key that reads like a tag: ``__`` behind the key keeps it apart."""
+    """A dict of one key that looks like a tag: ``__`` after the key tells them apart."""
 
     __slots__ = ()
     key = " di"
@@ -324,7 +324,7 @@ class TaggedJSONSerializer:
         return value if kind in SCALARS else self.tag(value)
 
     def loads(self, value: str | bytes) -> Any:
-        """Return the value of a tagged JSON text; ``ValueError`` and others for what is none."""
+        """Return the value of a tagged JSON text; ``ValueError`` and others if it is not valid."""
         if not isinstance(value, str):
             return untag_all(self.untag, json.loads(value))
         try:

@@ -1,4 +1,4 @@
-"""Values whose signature was verified, kept so that a browser's next request is cheaper. Private."""
+"""A cache of values whose signature was verified, so that a browser's next request is cheaper. Private."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LARGEST = 1 / 64
 
 
 class VerifiedValues:
-    """Keeps what values hold in ``room`` bytes of memory; where that is short, what was not seen longest goes first.
+    """Keeps what values hold in ``room`` bytes of memory; the least recently seen goes first.
 
     The look-up tells an attacker nothing: it compares salted hashes of whole values.
     """
@@ -28,7 +28,7 @@ class VerifiedValues:
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[type[VerifiedValues], tuple[int]]:
-        """Let a copy begin empty: it is a middleware's of its own, and neither lock nor entries could be copied."""
+        """Let a copy start empty: it belongs to another middleware, and neither lock nor entries can be copied."""
         return VerifiedValues, (self._room,)
 
     def get(self, value: bytes) -> Stored | None:

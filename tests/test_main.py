@@ -900,7 +900,7 @@ class TestSign:
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
 class TestTerminal:
-    """On a terminal there are colours and prompts; elsewhere there are none."""
+    """On a terminal there are colors and prompts; elsewhere there are none."""
 
     COOKIE = value({"user": 1})
 
@@ -931,7 +931,7 @@ class TestTerminal:
         assert "\x1b[33mcontent  NOT VERIFIED" in self.on_terminal("inspect", self.COOKIE)
 
     @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-    def test_colours_can_be_turned_off(self, environment: dict[str, str]) -> None:
+    def test_colors_can_be_turned_off(self, environment: dict[str, str]) -> None:
         shown = self.on_terminal("inspect", self.COOKIE, **environment)
         assert "NOT VERIFIED" in shown
         assert "\x1b" not in shown
@@ -939,16 +939,16 @@ class TestTerminal:
     def test_an_empty_no_color_means_nothing(self) -> None:
         assert "\x1b[33m" in self.on_terminal("inspect", self.COOKIE, NO_COLOR="")
 
-    def test_a_size_above_the_limit_is_coloured(self) -> None:
+    def test_a_size_above_the_limit_is_colored(self) -> None:
         cookie = set_cookie({"user": 1}) + "; Path=/" + "x" * 4093
         assert "\x1b[33msize  " in self.on_terminal("inspect", f"Set-Cookie: {cookie}")
 
-    def test_what_is_no_verdict_is_not_coloured(self) -> None:
+    def test_what_is_no_verdict_is_not_colored(self) -> None:
         assert "\ncontent  none that can be read\r\n" in self.on_terminal("inspect", "hello")
         assert json.loads(self.on_terminal("inspect", "--json", self.COOKIE))["content"] == {"user": 1}
         assert opened(f"session={self.on_terminal('sign', '{}', SECRET_KEY=KEY).strip()}") == {}
 
-    def test_a_pipe_gets_no_colours(self) -> None:
+    def test_a_pipe_gets_no_colors(self) -> None:
         assert "\x1b" not in call("inspect", self.COOKIE, SECRET_KEY="x", TERM="xterm").out
 
     def test_one_who_types_is_told_that_input_is_read(self) -> None:

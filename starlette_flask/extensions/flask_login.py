@@ -8,10 +8,10 @@ Facts, from Flask-Login 0.6:
   the time in its settings), ``"clear"`` makes it delete that cookie. Flask-Login takes the note out again on every
   response. An ASGI application does so where it calls :func:`remember_cookie`; else the note waits for the next visit
   to Flask, which then sets or deletes the cookie, whatever was done about it by hand since.
-* The remember cookie is ``<user id>|<HMAC-SHA512 of the user id, in hex>`` under the bare secret key. Nothing in it
-  ages: a copy of it logs in until the key is changed.
-* Whom that cookie logs in, Flask-Login gives no ``_id``. Under strong protection, in a session that is not permanent,
-  it therefore logs them out again on their second page. Here they get one: see :func:`load_user_id`.
+* The remember cookie is ``<user id>|<HMAC-SHA512 of the user id, in hex>`` under the bare secret key. Such a value
+  never expires: a copy of it logs in until the key is changed.
+* A user whom that cookie logs in gets no ``_id`` from Flask-Login. Under strong protection, in a session that is not
+  permanent, it therefore logs them out again on their second page. Here they get one: see :func:`load_user_id`.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def load_user_id(
     session's user, then the remember cookie, whose user it logs in, not fresh. It does what
     ``flask_login.LoginManager._load_user`` does, except that
 
-    * whom the remember cookie logs in gets the ``_id`` that strong protection asks for on the next page; whom
-      Flask-Login logged in without one gets it here, if the request still has their cookie;
-    * a session without a user is not protected. Flask-Login takes what stands in one for a stolen session, and
-      strong protection has the remember cookie deleted before it is looked at;
+    * a user whom the remember cookie logs in gets the ``_id`` that strong protection asks for on the next page; one
+      whom Flask-Login logged in without it gets it here, if the request still has their cookie;
+    * a session without a user is not protected. Flask-Login takes such a session for a stolen one, and under
+      strong protection deletes the remember cookie without looking at it;
     * a cookie under a retired key logs in, too, and leaves the note to sign it with the current one.
 
-    Whether the user exists is for the application to look up; where not, call :func:`logout_user`.
+    Look up whether the user exists; if not, call :func:`logout_user`.
 
     :param scope: the ASGI scope, or a request or WebSocket object.
     :param secret_key: the Flask application's ``SECRET_KEY``.
@@ -73,7 +73,7 @@ def load_user_id(
     :param remember_cookie: ``REMEMBER_COOKIE_NAME`` of the Flask application.
     :raises RuntimeError: there is no session in the scope.
     :raises TypeError: ``scope`` is a session.
-    :raises TypeError, ValueError: a key is none, as for :func:`encode_remember_cookie`; another ``protection``.
+    :raises TypeError, ValueError: a key is not valid, as for :func:`encode_remember_cookie`; another ``protection``.
     """
     session = session_of(scope)
     *retired, current = _remember_token.keys(secret_key, secret_key_fallbacks)
@@ -200,8 +200,8 @@ def remember_cookie(
     """The ``Set-Cookie`` field that this response needs, or ``None``: what Flask-Login does after a view.
 
     It takes the session's note, which :func:`login_user`, :func:`logout_user` and :func:`load_user_id` leave, and
-    does what it says: set the remember cookie for the user who is logged in, or delete it. The note is then done
-    with, so Flask touches that cookie no more. Send the field before the response starts::
+    does what it says: set the remember cookie for the user who is logged in, or delete it. The note is then removed,
+    so Flask leaves that cookie alone. Send the field before the response starts::
 
         if cookie := remember_cookie(request, SECRET_KEY):
             response.headers.append("set-cookie", cookie)
@@ -211,8 +211,8 @@ def remember_cookie(
 
     :param secret_key: the Flask application's ``SECRET_KEY``.
     :param name: ``REMEMBER_COOKIE_NAME`` of the Flask application, and so on:
-    :param duration: ``REMEMBER_COOKIE_DURATION``, as a number in seconds. What :func:`login_user` was told counts
-        before it.
+    :param duration: ``REMEMBER_COOKIE_DURATION``, as a number in seconds. What :func:`login_user` was told
+        takes precedence.
     :param path: ``REMEMBER_COOKIE_PATH``.
     :param domain: ``REMEMBER_COOKIE_DOMAIN``.
     :param https_only: ``REMEMBER_COOKIE_SECURE``.
@@ -220,8 +220,8 @@ def remember_cookie(
     :param same_site: ``REMEMBER_COOKIE_SAMESITE``.
     :param refresh_each_request: ``REMEMBER_COOKIE_REFRESH_EACH_REQUEST``: set the cookie also without a note.
     :raises RuntimeError: there is no session in the scope.
-    :raises TypeError, ValueError: a key is none, as for :func:`encode_remember_cookie`; no browser would take such a
-        cookie.
+    :raises TypeError, ValueError: a key is not valid, as for :func:`encode_remember_cookie`; no browser would accept
+        such a cookie.
     """
     session = session_of(session)
     writer = CookieWriter(
@@ -306,7 +306,7 @@ def encode_remember_cookie(user_id: str | int | UUID, secret_key: object) -> str
 
     :param secret_key: the Flask application's ``SECRET_KEY``; Flask-Login knows no fallbacks.
     :raises TypeError: the id is of another type.
-    :raises TypeError, ValueError: the key is none, as for ``SessionMiddleware``, or text outside Latin-1, which
+    :raises TypeError, ValueError: the key is not valid, as for ``SessionMiddleware``, or text outside Latin-1, which
         Flask-Login can't use either.
     """
     (key,) = _remember_token.keys(secret_key)
@@ -324,7 +324,7 @@ def decode_remember_cookie(
 
     :param cookie: the value of the cookie, as the framework decodes it. No value raises.
     :param secret_key_fallbacks: retired keys, oldest first, which open it, too; Flask-Login itself knows none.
-    :raises TypeError, ValueError: a key is none, as for :func:`encode_remember_cookie`.
+    :raises TypeError, ValueError: a key is not valid, as for :func:`encode_remember_cookie`.
     """
     keys = _remember_token.keys(secret_key, secret_key_fallbacks)
     return None if cookie is None else _remember_token.unsign(cookie, reversed(keys))

@@ -2,7 +2,7 @@
 
 Facts, from Flask-WTF 1.3: the session holds a random text as ``csrf_token``; the token in the page is that
 text, signed and dated by itsdangerous under the salt ``wtf-csrf-token``. A token is valid for one session
-only, and as often as wanted until it is too old.
+only, any number of times until it expires.
 
 Flask-WTF takes the token from the form field ``csrf_token`` or the header ``X-CSRFToken``. Over HTTPS its
 ``CSRFProtect`` also compares ``Referer`` with ``Host``; nothing here does.
@@ -36,7 +36,7 @@ def generate_csrf(session: HasSession, secret_key: object, *, field_name: str = 
         Flask-WTF knows no fallbacks: before its ``SECRET_KEY`` is rotated, give the old one to
         ``WTF_CSRF_SECRET_KEY``, or the forms that are open then are refused on its side.
     :param field_name: ``WTF_CSRF_FIELD_NAME`` of the Flask application.
-    :raises TypeError, ValueError: the key is none, as for ``SessionMiddleware``.
+    :raises TypeError, ValueError: the key is not valid, as for ``SessionMiddleware``.
     :raises RuntimeError: there is no session in the scope.
     """
     session = session_of(session)
@@ -65,7 +65,7 @@ def validate_csrf(
     :param secret_key_fallbacks: retired keys, oldest first, under which a form that was open when the key was rotated
         is still accepted.
     :raises CSRFError: a ``ValueError``, like the ``ValidationError`` that Flask-WTF raises.
-    :raises TypeError, ValueError: a key is none, as for ``SessionMiddleware``.
+    :raises TypeError, ValueError: a key is not valid, as for ``SessionMiddleware``.
     :raises RuntimeError: there is no session in the scope.
     """
     session = session_of(session)

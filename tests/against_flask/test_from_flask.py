@@ -1,4 +1,4 @@
-"""``from_flask``: what an application customised is honoured or refused, never ignored in silence."""
+"""``from_flask``: what an application customized is honored or refused, never ignored in silence."""
 
 from __future__ import annotations
 
@@ -283,7 +283,7 @@ class TestHonoured:
     """An application's own ways give the same requests the same answers."""
 
     @pytest.mark.parametrize("make", CUSTOMISED.values(), ids=CUSTOMISED)
-    def test_a_customised_app(self, make: Callable[[], flask.Flask]) -> None:
+    def test_a_customized_app(self, make: Callable[[], flask.Flask]) -> None:
         pair = Pair(app=make())
         saved = 0
         for mapping in MAPPINGS:
@@ -301,9 +301,9 @@ class TestHonoured:
     @pytest.mark.parametrize("make", CUSTOMISED.values(), ids=CUSTOMISED)
     def test_it_has_bytes_of_its_own(self, make: Callable[[], flask.Flask]) -> None:
         """Otherwise the test above would hold for a from_flask that looks at nothing."""
-        standard, customised = Pair({"SECRET_KEY": make().secret_key}), Pair(app=make())
+        standard, customized = Pair({"SECRET_KEY": make().secret_key}), Pair(app=make())
         with frozen():
-            answers = [[*written_and_read(pair)] for pair in (standard, customised)]
+            answers = [[*written_and_read(pair)] for pair in (standard, customized)]
         assert answers[0] != answers[1]
 
     @pytest.mark.parametrize("make", CUSTOMISED.values(), ids=CUSTOMISED)

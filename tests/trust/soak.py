@@ -2,7 +2,7 @@
 
 uvicorn serves a FastAPI application and gunicorn a Flask application, with several workers each. Every client has a
 session of its own, goes to either side at random, reads, writes, logs in and out, and knows what its session must
-hold. Meanwhile all workers are replaced three times, as the README says to roll a key: first with the new key as a
+hold. Meanwhile all workers are replaced three times, as the README says to rotate a key: first with the new key as a
 fallback, then signing with it, then without the old one. The exit code is 0 if no update and no login was lost, no
 log-out undone, no request failed, and no worker grew.
 """

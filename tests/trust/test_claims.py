@@ -1,4 +1,4 @@
-"""What the README's section on security says of keys, copies of cookies, planted ones and logs, each claim shown."""
+"""What the README's section on security says of keys, copies of cookies, planted ones, and logs, each claim shown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from starlette_flask import SessionCodec, SessionMiddleware
 from tests.asgi import KEY, app_that, call, opened, signed
 
 ROOT = Path(__file__).parents[2]
-SECTION = (ROOT / "README.md").read_text("utf-8").partition("<!-- security -->")[2].partition("<!-- end -->")[0]
+#: The section in the README, and the one that names the tests of each line.
+SECTION, TESTS = (
+    (ROOT / name).read_text("utf-8").partition("<!-- security -->")[2].partition("<!-- end -->")[0]
+    for name in ("README.md", "tests/README.md")
+)
 DAY = 86_400
 
 
@@ -90,15 +94,28 @@ class TestCopiedCookie:
         assert not is_in(copy)
 
 
+class TestSlowResponse:
+    """A permanent session's cookie is renewed by every response, so one that was slow undoes a log-out."""
+
+    @pytest.mark.parametrize("renews", [True, False])
+    def test_after_a_log_out(self, renews: bool) -> None:
+        """Not where the setting for that is off. As on Flask, whose bytes are compared elsewhere."""
+        cookie = signed({"user": "ada", "_permanent": True})
+        log_out = SessionMiddleware(app_that(lambda s: s.clear()), KEY, refresh_each_request=renews)
+        assert call(log_out, cookie=cookie).saved == {}
+        slow = call(SessionMiddleware(app_that(), KEY, refresh_each_request=renews), cookie=cookie)
+        assert slow.saved == ({"user": "ada", "_permanent": True} if renews else None)
+
+
 class TestKeys:
-    """How to choose a key, how to roll it without a log-out, and how to end every session there is."""
+    """How to choose a key, how to rotate it without a log-out, and how to end every session there is."""
 
     def test_the_command_of_the_readme_makes_a_long_one(self) -> None:
         assert re.search(r'python -c "import secrets; print\((.*?)\)"', SECTION)[1] == "secrets.token_hex()"  # type: ignore[index]
         assert len(bytes.fromhex(secrets.token_hex())) == 32
         assert user_of(SessionCodec(key := secrets.token_hex()).dumps({"user": "ada"}), key) == "ada"
 
-    def test_rolled_over_a_fleet_in_three_steps_nobody_is_logged_out(self) -> None:
+    def test_rotated_over_a_fleet_in_three_steps_nobody_is_logged_out(self) -> None:
         """In each step some machines are behind: every visitor goes to one of each, in either order."""
         steps = [("old",), ("old", "new"), ("new", "old"), ("new",)]
         for behind, ahead in itertools.pairwise(steps):
@@ -177,10 +194,10 @@ class TestLogs:
 
 
 class TestSection:
-    """The section points to tests that are there, and every claim has one."""
+    """Each line of the section has one in `tests/README.md` that names its tests, and they are there."""
 
     def test_what_it_names_is_there(self) -> None:
-        named = re.findall(r"`(tests/[\w/]+\.py)((?:::\w+)*)`", SECTION)
+        named = re.findall(r"`(tests/[\w/]+\.py)((?:::\w+)*)`", TESTS)
         assert len(named) > 8
         for path, names in named:
             text = (ROOT / path).read_text("utf-8")
@@ -188,6 +205,8 @@ class TestSection:
                 assert re.search(rf"^ *(?:async )?(?:class|def) {name}\b", text, re.MULTILINE), f"{path}::{name}"
 
     def test_every_claim_names_one(self) -> None:
-        claims = re.split(r"\n- ", SECTION.partition("\n\n`nox")[0])[1:]
+        """Under the words that it begins with."""
+        claims, tested = (re.findall(r"^- \*\*(.+?)\*\*", text, re.MULTILINE) for text in (SECTION, TESTS))
+        assert claims == tested
         assert len(claims) > 7
-        assert [claim for claim in claims if "`tests/" not in claim] == []
+        assert [line for line in re.split(r"\n- ", TESTS)[1:] if "`tests/" not in line] == []
