@@ -62,10 +62,10 @@ def _arguments(flask_app: Any, settings: dict[str, Any], comments: list[str]) ->
             yield name, ascii(value).removeprefix("datetime.") if isinstance(value, timedelta) else ascii(value)
 
 
-def _key(name: str, secret: bytes) -> str:
+def _key(name: str, secret: str | bytes) -> str:
     """Return code that takes a key from the environment, whose values are text without zero bytes."""
     try:
-        is_text = "\0" not in secret.decode()
+        is_text = "\0" not in want_bytes(secret).decode()
     except UnicodeDecodeError:
         is_text = False
     return f'os.environ["{name}"]' if is_text else f'base64.b64decode(os.environ["{name}_BASE64"])'
