@@ -89,9 +89,9 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """The demo in a headless Chromium, which has to be installed."""
+    """The demo, cookies and log-outs in a headless Chromium, which has to be installed."""
     install(session, "browser")
-    session.run("pytest", "tests/browser/demo_in_chromium.py", *session.posargs)
+    session.run("pytest", *map(str, sorted(Path("tests/browser").glob("*_in_chromium.py"))), *session.posargs)
 
 
 @nox.session
@@ -130,7 +130,7 @@ def versions(session: nox.Session, age: str) -> None:
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """What other session middlewares do where this one loses nothing: the table in the README."""
+    """What other session middlewares do where this one loses nothing: writes the table in tests/peers/README.md."""
     install(session, "benchmarks")
     session.run("python", "-m", "tests.peers", *session.posargs)
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from math import copysign
 from sys import getsizeof
@@ -35,10 +34,12 @@ def same(a: Any, b: Any) -> bool:
     """Return whether two values are equal in structure and type. One of them must be finite."""
     if type(a) is not type(b):
         return False
-    with suppress(Exception):  # there may be what marshal does not know, or an `__eq__` of the application's
+    try:
         # Nearly always equal, and then two calls in C settle it: 1.6 us for a small basket, 14 us in Python.
         if a == b and marshal.dumps(a, 0) == marshal.dumps(b, 0):
             return True
+    except Exception:  # noqa: S110  # what marshal does not know, or an `__eq__` of the application's
+        pass
     if is_dict(a):
         return a.keys() == b.keys() and all(same(value, b[key]) for key, value in a.items())
     if isinstance(a, (list, tuple)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from contextlib import suppress
 from sys import getsizeof
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -36,8 +35,10 @@ class VerifiedValues:
         """Return what ``value`` holds, if it is kept. Its age is for the caller to check."""
         found = self._values.get(value)
         if found is not None:
-            with suppress(KeyError):  # another thread may just have removed it
+            try:  # noqa: SIM105  # a context manager takes 0.3 us
                 self._values.move_to_end(value)
+            except KeyError:  # another thread just removed it
+                pass
         return found
 
     def add(self, value: bytes, stored: Stored) -> None:

@@ -267,7 +267,7 @@ app.config.update(
     SESSION_REFRESH_EACH_REQUEST=False, MAX_COOKIE_SIZE=0, PERMANENT_SESSION_LIFETIME=timedelta(hours=1, seconds=5),
 )
 """,
-        "secret_key_fallbacks session_cookie httponly https_only same_site partitioned refresh_each_request "
+        "session_cookie httponly https_only same_site partitioned refresh_each_request "
         "max_cookie_size permanent_session_lifetime",
     ),
     "a path and a domain": (
@@ -326,7 +326,7 @@ class TestSettings:
         names: dict[str, Any] = {"app": inner}
         exec(result.out, names)
         given = [line.strip().partition("=")[0] for line in result.out.splitlines() if line.startswith("    ")]
-        assert given == ["app,", "secret_key", *expected.split()]
+        assert given == ["app,", "secret_key", "secret_key_fallbacks", *expected.split()]
         with time_machine.travel(NOW, tick=False):
             ours, theirs = asgi.call(names["app"]), asgi.call(SessionMiddleware.from_flask(inner, flask_app))
         assert ours.set_cookies == theirs.set_cookies != []

@@ -121,6 +121,12 @@ class TestText:
         for session in re.findall(r"nox -s (\w+)", README):
             assert f"def {session}(" in noxfile, session
 
+    def test_each_row_of_the_table_of_peers_is_one_of_the_whole_table(self) -> None:
+        whole = (ROOT / "tests/peers/README.md").read_text("utf-8").splitlines()
+        table = re.findall(r"^\|.*$", README.partition("<!-- peers -->")[2].partition("<!-- end -->")[0], re.MULTILINE)
+        assert table
+        assert set(table) <= set(whole)
+
     def test_commands_of_the_package(self) -> None:
         shown = subprocess.run(
             [sys.executable, "-m", "starlette_flask", "--help"], capture_output=True, text=True, check=True

@@ -43,11 +43,11 @@ def code(target: str) -> list[str]:
 
 
 def _arguments(flask_app: Any, settings: dict[str, Any], comments: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield each setting that is not the middleware's default, and its code."""
+    """Yield the keys, each setting that is not the middleware's default, and their code."""
     yield "secret_key", _key("SECRET_KEY", settings.pop("secret_key"))
-    if fallbacks := settings.pop("secret_key_fallbacks"):
-        keys = [_key(f"SECRET_KEY_FALLBACK_{number}", key) for number, key in enumerate(fallbacks, 1)]
-        yield "secret_key_fallbacks", f"[{', '.join(keys)}]"
+    fallbacks = enumerate(settings.pop("secret_key_fallbacks"), 1)
+    keys = [_key(f"SECRET_KEY_FALLBACK_{number}", key) for number, key in fallbacks]
+    yield "secret_key_fallbacks", f"[{', '.join(keys)}]"  # also without any: the next rotation needs the place
     if settings.pop("serializer") is not None:
         comments.append(
             f"serializer is left out, because {_own_serializer(flask_app)}. Without it, sessions are written in other "

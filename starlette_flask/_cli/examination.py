@@ -170,8 +170,8 @@ def _opened_as_starlettes(value: bytes, expected: Expectation, report: Report) -
 
 
 def _open_starlettes(value: bytes, key: Key) -> tuple[dict[str, Any], int] | None:
-    """Return what Starlette's own middleware signed with this key, and when; it takes bytes as ``str(key)``."""
-    as_text, as_bytes = (StarletteFormat([secret]) for secret in (key.secret, str(key.secret).encode()))
+    """Return what Starlette's own middleware signed with this key, given to it as text or as bytes, and when."""
+    as_bytes, as_text = StarletteFormat([key.secret]), StarletteFormat([key.secret.decode(errors="replace")])
     return as_text.open(value) or as_bytes.open(value)
 
 

@@ -11,12 +11,20 @@ from ..asgi import Scope
 from ..contents import Content
 from ..session import Session
 
+Traces = tuple[object, bool]
 
-def is_another_middlewares(scope: Scope, entry: Scope) -> bool:
+
+def traces_of(scope: Scope) -> Traces:
+    """Return what session middlewares further out left in a scope, for :func:`is_another_middlewares`."""
+    # Where Litestar called this middleware, its own may stand outside; then there is a session already.
+    return scope.get("session_handler"), "session" in scope and "route_handler" in scope
+
+
+def is_another_middlewares(scope: Scope, traces: Traces) -> bool:
     """Return whether another session middleware further in put it there, and saves it itself.
 
-    ``entry`` is the scope as it came to this middleware; what was added since tells. Nothing is asked of the session
-    but its type: any use of one that starsessions has not loaded raises.
+    ``traces`` are those of the scope as it came to this middleware; what was added since tells. Nothing is asked of
+    the session but its type: any use of one that starsessions has not loaded raises.
 
     - Starlette's (1.0 and newer) and asgi-sessions' are dicts of a class that tracks changes, as ours.
     - starsessions adds ``scope["session_handler"]``.
@@ -25,12 +33,11 @@ def is_another_middlewares(scope: Scope, entry: Scope) -> bool:
     kind: type[Any] = cast("Any", type)(scope.get("session"))
     if issubclass(kind, dict) and not issubclass(kind, Session) and hasattr(cast("Any", kind), "modified"):
         return True
-    if scope.get("session_handler") is not entry.get("session_handler"):
+    handler_outside, litestars_is_outside = traces
+    if scope.get("session_handler") is not handler_outside:
         return True
     handler = scope.get("route_handler")
-    # Where Litestar called this middleware, its own may stand outside; then there was a session already.
-    is_further_in = "route_handler" not in entry or "session" not in entry
-    return handler is not None and is_further_in and any(map(_is_litestars, _middlewares(handler)))
+    return handler is not None and not litestars_is_outside and any(map(_is_litestars, _middlewares(handler)))
 
 
 def _middlewares(handler: Any) -> Iterable[Any]:

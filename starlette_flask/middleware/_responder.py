@@ -8,7 +8,6 @@ import logging
 import sys
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from itsdangerous import BadData
@@ -16,8 +15,8 @@ from itsdangerous import BadData
 from ..asgi import ASGIApp, Message, Receive, Scope, Send
 from ..contents import Content, Stored, changed_keys, merge, same
 from ..cookies import cookie_field, parse_set_cookie, with_cookie_field
-from ..session import Session
-from ._in_scope import as_content, is_another_middlewares
+from ..session import Session, peek
+from ._in_scope import as_content, is_another_middlewares, traces_of
 
 if TYPE_CHECKING:
     from .sessions import SessionMiddleware
@@ -39,26 +38,18 @@ class Responder:
     cookie, too, both sides are merged from what was ``handed`` on to it.
     """
 
-    __slots__ = (
-        "brought",
-        "client",
-        "copies",
-        "entry",
-        "failed",
-        "field",
-        "handed",
-        "middleware",
-        "outcome",
-        "path",
-        "scope",
-        "server_send",
-        "session",
-        "started",
-    )
+    #: The type of the message that did or could have brought the cookie, once it was sent.
+    started = ""
+    #: Whether a save has failed.
+    failed = False
+    #: What became of the session, for the log.
+    outcome = "not saved, as nothing changed"
+    #: Copies of the scope in which equal middlewares further in serve.
+    copies: tuple[Scope, ...] = ()
 
-    def __init__(self, middleware: SessionMiddleware, scope: Scope, send: Send) -> None:
-        self.middleware, self.scope, self.server_send = middleware, scope, send
-        self.entry = dict(scope)
+    def __init__(self, middleware: SessionMiddleware, scope: Scope, send: Send, outer: Responder | None) -> None:
+        self.middleware, self.scope, self.server_send, self.outer = middleware, scope, send, outer
+        self.traces = traces_of(scope)
         headers: list[Any] = scope.get("headers", [])
         if type(headers) is not list:  # perhaps readable only once, and the application is to read them, too
             headers = scope["headers"] = list(headers)
@@ -68,14 +59,6 @@ class Responder:
         self.session, self.client = middleware.open(self.field)
         self.brought = self.handed = self.client
         self.path: str = scope.get("path", "")  # as it came: routers rewrite it
-        #: The type of the message that did or could have brought the cookie, once it was sent.
-        self.started = ""
-        #: Whether a save has failed.
-        self.failed = False
-        #: What became of the session, for the log.
-        self.outcome = "not saved, as nothing changed"
-        #: Copies of the scope in which equal middlewares further in serve.
-        self.copies: tuple[Scope, ...] = ()
         scope["session"], scope[KEY] = self.session, self
 
     def __deepcopy__(self, memo: object) -> Responder:
@@ -148,18 +131,22 @@ class Responder:
         session = self.session
         if self.copies or self.scope.get("session") is not session:
             self.adopt_replacement()
-        headers: list[Any] = list(message.get("headers") or ())
+        given: Any = message.get("headers") or ()
+        headers: list[Any] = list(given)
         inner = self.middleware.inner_cookies(headers, self.path)
         changed = self.is_changed()
         varies = session.accessed
         if inner:
             varies = self.merge(headers, inner, changed) or varies
-        elif changed or (session._get("_permanent") and self.middleware.refreshes and not self.is_foreign()):
+        elif changed or (peek(session, "_permanent") and self.middleware.refreshes and not self.is_foreign()):
             self.set_cookie(headers, changed)
             varies = True
-        session._mark_saved()
+        if session._dirty:
+            session._mark_saved()
         if varies:
             vary_on_cookie(headers)
+        elif isinstance(given, (list, tuple)):  # not what was read once, and is empty now
+            return message
         return {**message, "headers": headers}
 
     def is_foreign(self) -> bool:
@@ -178,7 +165,7 @@ class Responder:
         session, self.client = self.session, self.client.thawed()
         before = self.client.content()
         for key in session._exposed:
-            if not same(before.get(key), session._get(key)):
+            if not same(before.get(key), peek(session, key)):
                 return bool(changed_keys(before, self.middleware.as_stored(session._content())))
         return False
 
@@ -193,7 +180,7 @@ class Responder:
             self.outcome = "saved again, as it is permanent"
         elif content:
             self.outcome = "saved"
-            middleware.check_path(self.path, self.entry.get("root_path", ""))
+            middleware.check_path(self.path, self.scope.get("root_path", ""))
         else:
             self.outcome = "deleted"
 
@@ -254,14 +241,18 @@ class Responder:
             self.report_late_changes(unsent)
         if not self.started:
             self.outcome = f"not saved, as {unsent or 'the request was cancelled'}"
-        session._end(partial(_report_after_end, self.middleware, self.path, self.client))
+        session._end(self)
         if logger.isEnabledFor(logging.DEBUG):
             self.middleware.log_request(self.path, self.field, self.brought, self.outcome)
-        outer: Responder | None = self.entry.get(KEY)
-        if outer is not None and not outer.has_ended():  # whoever stands between the two finds the outer one's again
-            self.scope[KEY], self.scope["session"] = outer, outer.session
-        self.copies, self.entry = (), {}
-        self.scope = _ENDED  # the scope holds this responder: a circle would wait for the collector
+        if self.outer is not None:  # whoever stands between the two finds the outer one's again
+            self.scope[KEY], self.scope["session"] = self.outer, self.outer.session
+        # No circles for the garbage collector: the scope holds this responder, and from now on the session does.
+        self.scope, self.copies = _ENDED, ()
+        del self.session, self.outer
+
+    def __call__(self, session: Session) -> None:
+        """Report a change of the session after the end."""
+        self.warn_lost("the request had already ended", _unsaved(self.middleware, self.client, session))
 
     def report_late_changes(self, unsent: str) -> None:
         """Warn of what was changed after the session had been saved, or with no response to save it in."""
@@ -300,7 +291,7 @@ class Responder:
 
     def is_anothers(self, scope: Scope) -> bool:
         """Return whether another middleware's session stands there: of this package, or somebody else's."""
-        return scope.get(KEY, self) is not self or is_another_middlewares(scope, self.entry)
+        return scope.get(KEY, self) is not self or is_another_middlewares(scope, self.traces)
 
     def adopt(self, current: Any) -> None:
         """Let the session hold what ``current`` holds; it is modified if the client has something else."""
@@ -326,10 +317,6 @@ def _unsaved(middleware: SessionMiddleware, client: Stored, session: Session) ->
     with suppress(BadData):
         before = client.content()
     return changed_keys(before, content)
-
-
-def _report_after_end(middleware: SessionMiddleware, path: str, client: Stored, session: Session) -> None:
-    middleware.warn_lost(path, "the request had already ended", _unsaved(middleware, client, session))
 
 
 # Tools such as asgiref's adapters warn of a `send` that is no coroutine function.

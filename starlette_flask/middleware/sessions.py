@@ -154,12 +154,14 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
             return
         outer: Responder | None = scope.get(KEY)
-        if outer is not None and not outer.has_ended():
+        if outer is not None and outer.has_ended():  # a scope that is used again
+            outer = None
+        if outer is not None:
             outer.hand_over()
             if outer.serves(self):
                 await outer.share(self.app, scope, receive, send)
                 return
-        responder = Responder(self, scope, send)
+        responder = Responder(self, scope, send, outer)
         unsent = ""  # a cancellation is nobody's mistake
         try:
             await self.app(scope, receive, responder.send)
@@ -295,11 +297,11 @@ class SessionMiddleware:
 
     def inner_cookies(self, headers: Iterable[Any], path: str) -> list[Any]:
         """Return the headers that set this very cookie already: an application mounted inside did."""
-        return [
-            header
-            for header in headers
-            if len(header[0]) == _LENGTH and header[0].lower() == b"set-cookie" and self._is_set_by(header[1], path)
-        ]
+        found: list[Any] = []
+        for header in headers:  # of every response: a comprehension takes 0.2 us more, not to ask the length 0.2 us
+            if len(header[0]) == _LENGTH and header[0].lower() == b"set-cookie" and self._is_set_by(header[1], path):
+                found.append(header)
+        return found
 
     def _is_set_by(self, field: Any, path: str) -> bool:
         return self._cookie.is_set_by(bytes(field), path)
@@ -340,5 +342,5 @@ class SessionMiddleware:
         logger.debug("Session %r on path %r: %s; %s", self._cookie.name.decode(), path, origin, outcome)
 
 
-#: Of ``b"set-cookie"``: to compare it first saves 0.2 us of a response's headers.
+#: Of ``b"set-cookie"``.
 _LENGTH = 10

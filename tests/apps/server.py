@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 ASGIApp = Callable[..., Awaitable[None]]
+Server = Literal["uvicorn", "hypercorn", "granian"]
 Stopped = Callable[[], Awaitable[None]]
 
 
@@ -19,13 +20,15 @@ Stopped = Callable[[], Awaitable[None]]
 def serve(
     app: ASGIApp,
     *,
-    server: Literal["uvicorn", "hypercorn", "granian"] = "uvicorn",
+    server: Server = "uvicorn",
     host: str = "127.0.0.1",
     port: int = 0,
+    certificate: str | None = None,
 ) -> Iterator[str]:
     """Serve `app` and yield its base URL without a slash at the end; port 0 takes a free one.
 
-    An error of the server itself is raised at the end of the block. A port that is taken: `OSError`.
+    `certificate`, a PEM file with its key, makes it https; with uvicorn only. An error of the server itself is raised
+    at the end of the block. A port that is taken: `OSError`.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol number matters: asyncio sets TCP_NODELAY only where it reads one, and responses wait without.
@@ -47,14 +50,17 @@ def serve(
     if server == "granian":
         listener.close()  # it opens its own and takes no other
         runner = _granian(app, host, port, stopped)
+    elif server == "hypercorn":
+        runner = _hypercorn(app, listener, stopped)
     else:
-        runner = (_uvicorn if server == "uvicorn" else _hypercorn)(app, listener, stopped)
+        runner = _uvicorn(app, listener, certificate, stopped)
+    scheme = "https" if certificate else "http"
     with ThreadPoolExecutor(1, thread_name_prefix=server) as executor:
         running = executor.submit(asyncio.run, runner)
         running.add_done_callback(lambda _: listener.close())  # a client that waits is not left hanging
         try:
             _wait_for(host, port, running)
-            yield f"http://[{host}]:{port}" if family == socket.AF_INET6 else f"http://{host}:{port}"
+            yield f"{scheme}://[{host}]:{port}" if family == socket.AF_INET6 else f"{scheme}://{host}:{port}"
         finally:
             leave.set()
             running.result()
@@ -71,10 +77,11 @@ def _wait_for(host: str, port: int, running: Future[None]) -> None:
     raise RuntimeError(f"no server answered on port {port}")
 
 
-async def _uvicorn(app: ASGIApp, listener: socket.socket, stopped: Stopped) -> None:
+async def _uvicorn(app: ASGIApp, listener: socket.socket, certificate: str | None, stopped: Stopped) -> None:
     import uvicorn
 
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2, ssl_certfile=certificate)
+    server = uvicorn.Server(config)
     running = asyncio.ensure_future(server.serve(sockets=[listener]))
     await stopped()
     server.should_exit = True

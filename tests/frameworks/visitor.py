@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import flask
 import httpx
@@ -15,7 +15,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.apps.server import serve
+from tests.apps.server import Server, serve
 
 from .apps import ASGIApp, flask_app
 
@@ -25,7 +25,7 @@ FLASK = flask_app()
 class Way(NamedTuple):
     """How an application is reached."""
 
-    server: Literal["uvicorn", "hypercorn", "granian"] | None = None  # none: in process
+    server: Server | None = None  # none: in process
     http2: bool = False  # by prior knowledge; WebSockets use HTTP/1.1 all the same
     handshake_headers: bool = True  # granian 2.8 drops the headers of websocket.accept
 

@@ -13,10 +13,12 @@ from a2wsgi import WSGIMiddleware
 from flask.sessions import SecureCookieSessionInterface
 from litestar import Litestar, asgi
 from litestar.middleware.session.client_side import CookieBackendConfig
+from litestar.middleware.session.server_side import ServerSideSessionConfig
 from litestar.types import Empty
 from quart.sessions import SecureCookieSessionInterface as QuartSessionInterface
 from quart.utils import run_sync
 from starlette.middleware.sessions import SessionMiddleware as StarletteMiddleware
+from starlette.responses import Response
 
 from starlette_flask import SessionMiddleware
 
@@ -48,6 +50,12 @@ class View:
     late: Change | None = None
     #: A WSGI application mounted here, whose response is the response.
     mounted: flask.Flask | None = None
+    #: An ASGI application mounted here, likewise.
+    inside: ASGIApp | None = None
+    #: The response also deletes the cookie of this name, as `response.delete_cookie(name)` does.
+    deletes: str = ""
+    #: An error is raised, and there is no response.
+    fails: bool = False
     #: Done to the ASGI scope.
     replace: Change | None = None
     #: Between two middlewares, to the session of the outer one.
@@ -60,16 +68,28 @@ class View:
         self.change(scope["session"])
         if self.replace:
             self.replace(scope)
-        if self.mounted:
+        if self.fails:
+            raise RuntimeError("the view fails")
+        if self.inside:
+            await self.inside(scope, receive, send)
+        elif self.mounted:
             await WSGIMiddleware(self.mounted)(scope, receive, send)  # type: ignore[arg-type]
         elif scope["type"] == "websocket" and not self.denies:
             await send({"type": "websocket.accept", "headers": []})
         else:
             kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-            await send({"type": f"{kind}.start", "status": 403 if self.denies else 200, "headers": []})
+            headers = deletion(self.deletes) if self.deletes else []
+            await send({"type": f"{kind}.start", "status": 403 if self.denies else 200, "headers": headers})
             if self.late:
                 self.late(scope["session"])
             await send({"type": f"{kind}.body", "body": b""})
+
+
+def deletion(name: str) -> list[tuple[bytes, bytes]]:
+    """What `response.delete_cookie(name)` adds to the headers."""
+    response = Response()
+    response.delete_cookie(name)
+    return [header for header in response.raw_headers if header[0] == b"set-cookie"]
 
 
 class Peer:
@@ -99,7 +119,9 @@ def refuse(settings: Iterable[str], offered: Iterable[str]) -> None:
 class Middleware(Peer):
     """An ASGI middleware."""
 
-    offered: frozenset[str] = frozenset({"secret_key", "session_cookie", "same_site", "partitioned"})
+    offered: frozenset[str] = frozenset(
+        {"secret_key", "session_cookie", "path", "same_site", "https_only", "partitioned"}
+    )
 
     def wrap(self, app: ASGIApp, settings: dict[str, Any]) -> ASGIApp:
         """Return one middleware around the application."""
@@ -137,7 +159,7 @@ class Published(Middleware):
     """This package as it was."""
 
     name = "0.1.0, published before"
-    offered = frozenset({"secret_key", "session_cookie", "same_site", "digest_method"})
+    offered = Middleware.offered - {"partitioned"} | {"digest_method"}
 
     def __init__(self) -> None:
         self.middleware = load_published().SessionMiddleware
@@ -170,11 +192,13 @@ class LitestarCookies(Peer):
     def app(self, view: View, *settings: dict[str, Any]) -> ASGIApp:
         middleware: list[Any] = []
         for each in settings or ({},):
-            refuse(each, {"secret_key", "session_cookie", "same_site", "allow_path_regex", "digest_method"})
+            refuse(each, Middleware.offered - {"partitioned"} | {"allow_path_regex", "digest_method"})
             secret = each.get("secret_key", SECRET_KEY)
             config = CookieBackendConfig(
                 secret=secret.encode() if isinstance(secret, str) else secret,
                 key=each.get("session_cookie", "session"),
+                path=each.get("path", "/"),
+                secure=each.get("https_only", False),
                 samesite=each.get("same_site", "lax"),
                 exclude=f"^(?!{each['allow_path_regex']})" if "allow_path_regex" in each else None,
             )
@@ -193,15 +217,20 @@ class LitestarCookies(Peer):
 FLASK_SETTINGS = {
     "secret_key": "SECRET_KEY",
     "session_cookie": "SESSION_COOKIE_NAME",
+    "path": "SESSION_COOKIE_PATH",
+    "https_only": "SESSION_COOKIE_SECURE",
     "same_site": "SESSION_COOKIE_SAMESITE",
     "partitioned": "SESSION_COOKIE_PARTITIONED",
 }
 
 
-def configure(app: Any, interface: type[Any], settings: tuple[dict[str, Any], ...]) -> None:
+def configure(app: Any, interface: type[Any], view: View, settings: tuple[dict[str, Any], ...]) -> None:
     """Give a Flask or Quart application these settings."""
     if len(settings) > 1:
         raise DoesNotApplyError("one session for an app")
+    if view.inside:
+        raise DoesNotApplyError("mounts no ASGI app")
+    app.config["PROPAGATE_EXCEPTIONS"] = not view.fails
     given = {"secret_key": SECRET_KEY, **(settings[0] if settings else {})}
     refuse(given, {*FLASK_SETTINGS, "digest_method"})
     app.config.update({FLASK_SETTINGS[name]: value for name, value in given.items() if name in FLASK_SETTINGS})
@@ -217,13 +246,14 @@ class Flask(Peer):
 
     def app(self, view: View, *settings: dict[str, Any]) -> ASGIApp:
         app = flask.Flask("peer")
-        configure(app, SecureCookieSessionInterface, settings)
-        app.config["PROPAGATE_EXCEPTIONS"] = True
+        configure(app, SecureCookieSessionInterface, view, settings)
 
         @app.route("/")
         @app.route("/<path:path>")
         def respond(path: str = "") -> flask.Response:
             view.change(flask.session)
+            if view.fails:
+                raise RuntimeError("the view fails")
             if view.mounted:
                 return flask.Response.from_app(view.mounted.wsgi_app, flask.request.environ)
 
@@ -233,7 +263,10 @@ class Flask(Peer):
                 if view.late:
                     view.late(flask.session)
 
-            return flask.Response(body())
+            response = flask.Response(body())
+            if view.deletes:
+                response.delete_cookie(view.deletes)
+            return response
 
         wrapped: Any = WSGIMiddleware(app)
         return wrapped  # type: ignore[no-any-return]
@@ -247,15 +280,16 @@ class Quart(Peer):
 
     def app(self, view: View, *settings: dict[str, Any]) -> ASGIApp:
         app = quart.Quart("peer")
-        configure(app, QuartSessionInterface, settings)
-        app.config["PROPAGATE_EXCEPTIONS"] = True
+        configure(app, QuartSessionInterface, view, settings)
 
         @app.route("/")
         @app.route("/<path:path>")
         async def respond(path: str = "") -> Any:
             view.change(quart.session)
+            if view.fails:
+                raise RuntimeError("the view fails")
             if view.mounted:
-                environ = {"HTTP_COOKIE": quart.request.headers.get("Cookie", "")}
+                environ = {"HTTP_COOKIE": "; ".join(quart.request.headers.getlist("Cookie"))}
                 mounted = view.mounted.test_client(use_cookies=False)
                 response = await run_sync(lambda: mounted.get("/", environ_overrides=environ))()
                 return quart.Response(response.data, response.status_code, response.headers)
@@ -266,7 +300,10 @@ class Quart(Peer):
                 if view.late:
                     view.late(quart.session)
 
-            return quart.Response(body())
+            response = quart.Response(body())
+            if view.deletes:
+                response.delete_cookie(view.deletes)
+            return response
 
         @app.websocket("/")
         async def socket() -> None:
@@ -291,3 +328,15 @@ def flask_inside(change: Change) -> flask.Flask:
         return response
 
     return app
+
+
+def server_side_inside(change: Change) -> ASGIApp:
+    """A Litestar application to mount, which does `change` to its server-side session, under a name of its own."""
+
+    @asgi("/", is_mount=True, copy_scope=False)
+    async def handler(scope: Any, receive: Any, send: Any) -> None:
+        await View(change)(scope, receive, send)
+
+    middleware = ServerSideSessionConfig(key="inner").middleware
+    app: Any = Litestar([handler], middleware=[middleware], openapi_config=None, logging_config=None)
+    return app  # type: ignore[no-any-return]

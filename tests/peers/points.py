@@ -13,11 +13,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import flask
 import httpx
 import time_machine
 from pydantic import SecretStr
 
-from .peers import SECRET_KEY, DoesNotApplyError, NotOfferedError, Peer, Starlette, View, flask_inside
+from starlette_flask.cookies import parse_set_cookie
+
+from .peers import (
+    SECRET_KEY,
+    DoesNotApplyError,
+    NotOfferedError,
+    Peer,
+    Starlette,
+    View,
+    flask_inside,
+    server_side_inside,
+)
 
 
 @dataclass
@@ -50,21 +62,30 @@ class Visitor:
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.cookies = httpx.Cookies()
+        #: Each cookie is sent in a field of its own, behind one that somebody else set, as browsers do over HTTP/2.
+        self.splits_cookies = False
 
     def do(self, view: View, *settings: dict[str, Any], path: str = "/") -> Answer:
-        """Have one request answered; an error of the application passes."""
+        """Have one request answered; an error of the application passes, unless the view is to fail."""
+        scheme = "https" if any(each.get("https_only") for each in settings) else "http"
 
         async def get() -> httpx.Response:
             app: Any = self.peer.app(view, *settings)
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://peer", cookies=self.cookies) as client:
-                response = await client.get(path)
+            transport = httpx.ASGITransport(app, raise_app_exceptions=not view.fails)
+            async with httpx.AsyncClient(transport=transport, base_url=f"{scheme}://peer") as client:
+                client.cookies = self.cookies
+                request = client.build_request("GET", path)
+                if self.splits_cookies:
+                    pairs = ["theme=dark", *request.headers.pop("cookie").split("; ")]
+                    fields = [("cookie", pair) for pair in pairs]
+                    request.headers = httpx.Headers([*request.headers.multi_items(), *fields])
+                response = await client.send(request)
                 self.cookies = client.cookies
                 return response
 
         with listening() as told:
             response = asyncio.run(get())
-        if response.status_code >= 500:
+        if response.status_code >= 500 and not view.fails:
             raise RuntimeError(f"status {response.status_code}")
         return Answer(response.headers.get_list("set-cookie"), dict(response.headers), told)
 
@@ -168,6 +189,15 @@ def saved_or_lost(holds: bool) -> Outcome:
     return Outcome("saved" if holds else "lost", holds)
 
 
+def saved_or_told(visitor: Visitor, key: str, told: list[str]) -> Outcome:
+    """Whether a change to `key` on the path `/shop` is saved or reported by these names, without its "VALUE"."""
+    if key in visitor.session():
+        return Outcome("saved", True)
+    lines = [line for line in told if repr(key) in line]
+    holds = len(lines) == 1 and "/shop" in lines[0] and "VALUE" not in lines[0]
+    return Outcome("lost, and logged with path and key" if holds else "lost in silence", holds)
+
+
 # Nested changes
 
 
@@ -265,6 +295,64 @@ def foreign(visitor: Visitor) -> Outcome:
     return Outcome(f"{cookies} cookie(s), {'logged' if told else 'in silence'}", cookies == 1 and told)
 
 
+@point("both sides `flash` a message")
+def flashes(visitor: Visitor) -> Outcome:
+    mounted = flask_inside(lambda session: flask.flash("Flask's"))
+    view = View(lambda session: session.update(_flashes=[("message", "the outer")]), mounted=mounted)
+    visitor.do(view)
+    arrived = [message for _, message in visitor.session().get("_flashes", [])]
+    lost = [message for message in ("Flask's", "the outer") if message not in arrived]
+    return Outcome(f"lost: {', '.join(lost)}" if lost else "both arrive", not lost)
+
+
+@point("a log-in around the mounted app, which greets the user in the same request")
+def handed_on(visitor: Visitor) -> Outcome:
+    seen: dict[str, Any] = {}
+    mounted = flask_inside(lambda session: seen.update(session))
+    visitor.do(View(between=lambda session: session.update(user=7), mounted=mounted), {}, {})
+    return Outcome("Flask sees the user" if seen == {"user": 7} else "Flask sees nobody", seen == {"user": 7})
+
+
+@point("the cookies in several fields, as browsers send them over HTTP/2")
+def split(visitor: Visitor) -> Outcome:
+    seen: dict[str, Any] = {}
+    visitor.change(lambda session: session.update(app=7))
+    visitor.splits_cookies = True
+    visitor.change(lambda session: seen.update(session))
+    another = Visitor(visitor.peer)
+    another.do(View(mounted=flask_inside(lambda session: session.update(mounted=7))))
+    another.splits_cookies = True
+    another.do(View(mounted=flask_inside(lambda session: seen.update(session))))
+    blind = [name for key, name in (("app", "the app"), ("mounted", "the mounted Flask app")) if key not in seen]
+    return Outcome(
+        f"no user for {' and '.join(blind)}" if blind else "the app and a mounted one see the user", not blind
+    )
+
+
+@point("another library's server-side session inside, under another name")
+def server_side(visitor: Visitor) -> Outcome:
+    visitor.change(lambda session: session.update(user=7))
+    visitor.do(View(inside=server_side_inside(lambda session: session.update(card="SECRET"))))
+    outer = visitor.session()
+    holds = outer == {"user": 7}
+    return Outcome("each has its own" if holds else f"the outer cookie then holds {outer}", holds)
+
+
+# The cookie deleted
+
+
+@point("`response.delete_cookie(name)` for a name with `__Host-`")
+def delete_cookie(visitor: Visitor) -> Outcome:
+    name = "__Host-session"
+    settings = {"session_cookie": name, "https_only": True}
+    visitor.change(lambda session: session.update(user=7), settings)
+    fields = visitor.do(View(deletes=name), settings).of(name)
+    cookies = [parse_set_cookie(field.encode(), "/") for field in fields]
+    # Browsers ignore what has such a name and no Secure (RFC 6265bis 4.1.3.2).
+    out = any(cookie.deletes and "secure" in cookie.attributes for cookie in cookies)
+    return Outcome("the user is out" if out else "browsers ignore it: the user stays logged in", out)
+
+
 # The session replaced
 
 
@@ -298,10 +386,32 @@ def removed(visitor: Visitor) -> Outcome:
 @point("a change while the body streams")
 def late(visitor: Visitor) -> Outcome:
     told = visitor.do(View(late=lambda session: session.update(late="VALUE")), path="/shop").told
-    holds = len(told) == 1 and "'late'" in told[0] and "/shop" in told[0] and "VALUE" not in told[0]
-    if "late" in visitor.session():
-        return Outcome("saved", True)
-    return Outcome("lost, and logged with path and key" if holds else "lost in silence", holds)
+    return saved_or_told(visitor, "late", told)
+
+
+@point("a change after the request, by a task that outlives it")
+def after_the_end(visitor: Visitor) -> Outcome:
+    kept: list[Any] = []
+    visitor.do(View(kept.append), path="/shop")
+    with listening() as told:
+        try:
+            kept[0].update(late="VALUE")
+        except RuntimeError as error:
+            return Outcome(f"fails with {type(error).__name__}", True)
+    return saved_or_told(visitor, "late", told)
+
+
+@point("a change before an error that nobody handles")
+def before_an_error(visitor: Visitor) -> Outcome:
+    told = visitor.do(View(lambda session: session.update(a="VALUE"), fails=True), path="/shop").told
+    return saved_or_told(visitor, "a", told)
+
+
+@point("a session written where its cookie's path does not reach")
+def out_of_reach(visitor: Visitor) -> Outcome:
+    view = View(lambda session: session.update(a="VALUE"))
+    told = [line for line in visitor.do(view, {"path": "/flask"}, path="/shop").told if "/shop" in line]
+    return Outcome("lost, and logged with the path" if told else "lost in silence", bool(told))
 
 
 # WebSockets
