@@ -7,14 +7,10 @@ from base64 import b64decode
 from collections.abc import Sequence
 from typing import Any
 
-from itsdangerous import TimestampSigner
+from itsdangerous import TimestampSigner, want_bytes
 
+from .codec import reveal_secret
 from .tagged_json import is_dict
-
-
-def signing_key(key: object, revealed: bytes) -> bytes:
-    """Return what Starlette signs with where it is given ``key``: ``str(key)``, which of bytes is ``b'...'``."""
-    return repr(key).encode() if isinstance(key, bytes) else revealed
 
 
 class StarletteFormat:
@@ -22,11 +18,14 @@ class StarletteFormat:
 
     As with Flask's, an attacker may hand any bytes to it, and nothing is parsed before a known key's signature.
 
-    :param secret_keys: what it signs with (see :func:`signing_key`), the current key last.
+    :param secret_keys: as the middleware takes them, the current key last.
     """
 
-    def __init__(self, secret_keys: Sequence[bytes]) -> None:
-        self._signer = TimestampSigner(secret_keys)
+    def __init__(self, secret_keys: Sequence[object]) -> None:
+        # Starlette signs with str(key): of bytes that is the text "b'...'".
+        self._signer = TimestampSigner(
+            [repr(key).encode() if isinstance(key, bytes) else want_bytes(reveal_secret(key)) for key in secret_keys]
+        )
 
     def open(self, value: bytes) -> tuple[dict[str, Any], int] | None:
         """Return the content and when it was signed, in Unix seconds; ``None`` for what Starlette did not write."""

@@ -170,7 +170,7 @@ print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}} -
             "tagged_json": set(),
             "contents": {"tagged_json"},
             "session": {"contents"},
-            "starlette_format": {"tagged_json"},
+            "starlette_format": {"codec", "tagged_json"},
             "verified": {"contents"},
             "codec": {"tagged_json"},
         }

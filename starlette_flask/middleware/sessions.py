@@ -18,7 +18,7 @@ from ..codec import SessionCodec, is_current, retired_keys
 from ..contents import ABSENT, Content, Stored, nothing, stored
 from ..cookies import CookieWriter, count_pairs, is_cookie_value, read_value, with_pair
 from ..session import Session
-from ..starlette_format import StarletteFormat, signing_key
+from ..starlette_format import StarletteFormat
 from ..tagged_json import is_dict
 from ..verified import VerifiedValues
 from ._checks import amount, duration, flag, pattern, seconds
@@ -132,8 +132,7 @@ class SessionMiddleware:
         self._allowed = None if allow_path_regex is None else pattern("allow_path_regex", allow_path_regex)
         self._has_own_serializer = serializer is not None  # it is asked each time, and may answer otherwise then
         self._verified = VerifiedValues(amount("cache_size", cache_size, "bytes"))
-        keys = zip((*retired, secret_key), self._codec.secret_keys, strict=True)
-        self._starlette = StarletteFormat([signing_key(*each) for each in keys]) if accepts_starlette else None
+        self._starlette = StarletteFormat([*retired, secret_key]) if accepts_starlette else None
         # What two middlewares must have in common to be one; the codec's part shows no key.
         self.identity = (
             self._codec.identity,
