@@ -88,7 +88,7 @@ def merge(base: Content, ours: Content, theirs: Content) -> tuple[Content, set[s
             merged[key] = ours[key]
         else:
             del merged[key]
-    if not theirs and merged.keys() <= {"_permanent"}:
+    if base and not theirs and merged.keys() <= {"_permanent"}:
         return {}, lost
     return merged, lost
 

@@ -62,10 +62,15 @@ def with_cookie_field(headers: Iterable[tuple[bytes, bytes]], field: bytes) -> l
 
 def with_pair(field: bytes, name: bytes, value: bytes | None) -> bytes:
     """Return a Cookie field in which ``value`` alone has this name; in which nothing has it where that is ``None``."""
-    kept = [part for part, its_name in _parts(field) if its_name != name]
+    kept = (_hole(part) if its_name == name else part for part, its_name in _parts(field))
     rest = b"".join(kept).strip(b" \t;")
     pair = b"" if value is None else b"%b=%b" % (name, value)
     return b"; ".join(filter(None, (pair, rest)))  # first: there, nothing before it can swallow it
+
+
+def _hole(part: bytes) -> bytes:
+    """Return what is to stand for a part: quotes where it had some, lest one before it meets one behind it."""
+    return b'"";' if _QUOTE in part else b""
 
 
 def count_pairs(field: bytes, name: bytes) -> int:

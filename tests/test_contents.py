@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from starlette_flask import SessionCodec
-from starlette_flask.contents import ABSENT, changed_keys, freeze, same, stored, thaw
+from starlette_flask.contents import ABSENT, LOGIN, changed_keys, freeze, merge, same, stored, thaw
 
 CODEC = SessionCodec("a key")
 DATE = datetime(2001, 9, 9, 1, 46, 40, tzinfo=timezone.utc)
@@ -144,3 +144,83 @@ class TestFrozen:
 
     def test_nothing_is_empty(self) -> None:
         assert ABSENT.content() == {}
+
+
+#: Few keys and values, so that two sides often touch the same.
+merging = st.dictionaries(
+    st.sampled_from(["a", "b", "_permanent", "_flashes", *sorted(LOGIN)[:2]]),
+    st.sampled_from([0, False, True, [["message", "x"]], [["message", "x"], ["message", "y"]], [["message", "z"]]]),
+)
+ADA = {"_user_id": "ada", "_fresh": True, "_id": "x"}
+BEN = {"_user_id": "ben", "_fresh": False, "_id": "y"}
+
+
+def flashes(*texts: str) -> dict[str, Any]:
+    return {"_flashes": [("message", text) for text in texts]} if texts else {}
+
+
+class TestMerge:
+    """Their content with our changes on it, by top-level key; where both changed one, theirs."""
+
+    @settings(max_examples=300, deadline=None)
+    @given(merging, merging, merging)
+    def test_any_three(self, base: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+        merged, lost = merge(base, ours, theirs)
+        our_changes, touched = changed_keys(base, ours), changed_keys(base, theirs)
+        if touched & LOGIN:
+            touched |= LOGIN
+        for key in {*base, *ours, *theirs}:
+            if (key == "_flashes" and key in our_changes & touched) or (key == "_permanent" and not theirs):
+                continue  # the exceptions below
+            side = ours if key in our_changes - touched else theirs
+            assert same(merged.get(key, ...), side.get(key, ...)), key
+        arrived = {key for key in our_changes if same(merged.get(key, ...), ours.get(key, ...))}
+        assert lost <= our_changes - arrived
+        assert our_changes - arrived - lost <= {"_flashes", "_permanent"}
+        assert lost <= touched
+
+    @settings(max_examples=200, deadline=None)
+    @given(contents, contents)
+    def test_where_one_side_did_nothing_the_other_s_is_the_result(self, base: Any, changed: Any) -> None:
+        for merged, lost in (merge(base, base, changed), merge(base, changed, base), merge(base, changed, changed)):
+            assert (same(merged, changed), lost) == (True, set())
+
+    @pytest.mark.parametrize(
+        ("base", "ours", "theirs", "expected", "lost"),
+        [
+            # the keys of a log-in are one unit
+            ({}, ADA, BEN, BEN, set(ADA)),
+            (ADA, {**ADA, "_fresh": False}, {**ADA, "_user_id": None}, {**ADA, "_user_id": None}, {"_fresh"}),
+            (ADA, {**ADA, "_remember": "set"}, {}, {}, {"_remember"}),
+            (ADA, {**ADA, "a": 1}, {}, {"a": 1}, set()),
+            ({}, ADA, {"a": 1}, {**ADA, "a": 1}, set()),
+            # deeper is not merged: the rights of one user are not another's
+            (
+                {"user": {"id": "A", "role": "user"}},
+                {"user": {"id": "A", "role": "admin"}},
+                {"user": {"id": "B", "role": "user"}},
+                {"user": {"id": "B", "role": "user"}},
+                {"user"},
+            ),
+            # messages of both arrive, and those that were shown do not come again
+            (flashes("old"), flashes("old", "new"), {}, flashes("new"), set()),
+            (
+                flashes("old"),
+                flashes("old", "ours"),
+                flashes("old", "theirs"),
+                flashes("old", "theirs", "ours"),
+                set(),
+            ),
+            (flashes("old"), {}, flashes("old", "theirs"), flashes("theirs"), set()),
+            (flashes("old"), flashes("ours"), flashes("theirs"), flashes("theirs", "ours"), set()),
+            (flashes("one", "two"), flashes("one"), flashes(), {}, set()),
+            ({}, {"_flashes": 5}, flashes("theirs"), flashes("theirs"), {"_flashes"}),
+            # `_permanent` alone
+            ({"a": 1}, {"a": 1, "_permanent": True}, {}, {}, set()),
+            ({"a": 1}, {"a": 2, "_permanent": True}, {}, {}, {"a"}),
+            ({"a": 1}, {"a": 1, "b": 1, "_permanent": True}, {}, {"b": 1, "_permanent": True}, set()),
+            ({}, {"_permanent": True}, {}, {"_permanent": True}, set()),
+        ],
+    )
+    def test_the_exceptions(self, base: Any, ours: Any, theirs: Any, expected: Any, lost: set[str]) -> None:
+        assert merge(base, ours, theirs) == (expected, lost)

@@ -16,7 +16,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from werkzeug.sansio.http import parse_cookie
 
-from starlette_flask.cookies import CookieWriter, is_cookie_value, parse_set_cookie, read_cookie, unescape
+from starlette_flask.cookies import (
+    CookieWriter,
+    cookie_field,
+    count_pairs,
+    is_cookie_value,
+    parse_set_cookie,
+    read_cookie,
+    unescape,
+    with_cookie_field,
+    with_pair,
+)
 
 NOW = datetime(2024, 2, 29, 12, tzinfo=timezone.utc)
 
@@ -513,3 +523,35 @@ class TestOddInput:
 
     def test_a_second_before_the_epoch(self) -> None:
         assert b"; Expires=Wed, 31 Dec 1969 23:59:59 GMT" in CookieWriter("s").field(b"v", expires=-1)
+
+
+#: Pieces of which fields are made that look like cookies, and some that do not.
+odd_pieces = (
+    b"session", b"session=1", b'session="1"', b'session="\\";"',
+    b" session = 2 ", b"a=b", b'a="', b'b"', b'"', b"a=x y",
+    b"; ", b";", b" ", b"\\", b"=", b"\xe4=\xff",
+)  # fmt: skip
+odd_fields = st.lists(st.sampled_from(odd_pieces), max_size=8).map(b"".join) | st.binary(max_size=20)
+
+
+class TestWithPair:
+    """Who reads the Cookie field then, reads the new value, and everything else as before."""
+
+    @settings(max_examples=300, deadline=None)
+    @example(b'a="x; session="1"; b"; c', b"new")
+    @example(b'session=1; a="x', None)
+    @example(b"session=1; session=2; a=b", b"new")
+    @given(odd_fields, st.none() | st.just(b"new.value-_"))
+    def test_any_field(self, field: bytes, value: bytes | None) -> None:
+        before = parse_cookie(field.decode("latin-1")).to_dict(flat=False)
+        after = parse_cookie(with_pair(field, b"session", value).decode("latin-1")).to_dict(flat=False)
+        assert after.pop("session", None) == (None if value is None else [value.decode()])
+        assert count_pairs(field, b"session") == len(before.pop("session", []))
+        assert after == before
+
+    def test_the_field_takes_the_place_of_the_first(self) -> None:
+        headers = [(b"a", b"1"), (b"cookie", b"x=1"), (b"b", b"2"), (b"cookie", b"y=2")]
+        assert cookie_field(headers) == (b"x=1; y=2", True)
+        assert with_cookie_field(headers, b"z=3") == [(b"a", b"1"), (b"cookie", b"z=3"), (b"b", b"2")]
+        assert with_cookie_field(headers, b"") == [(b"a", b"1"), (b"b", b"2")]
+        assert with_cookie_field([(b"a", b"1")], b"z=3") == [(b"a", b"1"), (b"cookie", b"z=3")]

@@ -6,6 +6,7 @@ import json
 import operator
 from collections.abc import Callable
 from datetime import datetime, timezone
+from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from markupsafe import Markup
 from starlette_flask import SessionMiddleware
 from starlette_flask.tagged_json import TaggedJSONSerializer
 from tests.apps.server import serve
-from tests.asgi import KEY, app_that, call, flask_reader, signed
+from tests.asgi import KEY, app_that, call, flask_reader, opened, signed
 
 
 def saved(content: Any, change: Callable[[Any], object], **settings: Any) -> Any:
@@ -138,6 +139,41 @@ TEXTS = {
     "a date of another spelling": '{"a":[{" d":"9 Sep 2001 03:46:40 +0200"}]}',
     "no date": '{"a":[{" d":"some day"}]}',
 }
+
+
+#: What an application can do to a session, its two notes included.
+STEPS: dict[str, Callable[[Any], object]] = {
+    "accessed = False": lambda s: setattr(s, "accessed", False),
+    "accessed = True": lambda s: setattr(s, "accessed", True),
+    "modified = False": lambda s: setattr(s, "modified", False),
+    "modified = True": lambda s: setattr(s, "modified", True),
+    "nested": lambda s: s["cart"].append(2),
+    "write": lambda s: s.update(a=1),
+    "read": lambda s: s["cart"],
+}
+
+
+def test_in_every_order_what_flask_saves_is_saved() -> None:
+    """And a nested change that Flask does not see, unless `modified = False` discards it."""
+    cookie = signed({"cart": [1]})
+    flask_app = flask_reader()
+
+    @flask_app.route("/<path:steps>")
+    def view(steps: str) -> str:
+        for step in steps.split("/"):
+            STEPS[step](flask.session)
+        return ""
+
+    client = flask_app.test_client(use_cookies=False)
+    for steps in product(STEPS, repeat=3):
+        response = client.get("/" + "/".join(steps), headers={"Cookie": f"session={cookie}"})
+        fields = response.headers.getlist("Set-Cookie")
+        expected = opened(fields[0].partition(";")[0].partition("=")[2]) if fields else None
+        if expected is None and "nested" in steps and "modified = False" not in steps:
+            expected = {"cart": [1] + [2] * steps.count("nested")}
+        assert (
+            saved({"cart": [1]}, lambda session, steps=steps: [STEPS[step](session) for step in steps]) == expected
+        ), steps
 
 
 class TestReading:

@@ -122,6 +122,10 @@ class TestMapping:
     def test_that_differs_by_its_types(self) -> None:
         assert repr(replaced(by({"user": True}), {"user": 1}).saved) == "{'user': True}"
 
+    def test_under_a_router_whose_handlers_are_not_litestars(self) -> None:
+        reply = replaced(lambda scope: scope.update(session={"a": 1}, route_handler=object()))
+        assert reply.saved == {"a": 1}
+
     def test_counts_instead_of_an_earlier_change(self) -> None:
         def change(scope: Any) -> None:
             scope["session"]["lost"] = True
@@ -202,7 +206,7 @@ class TestAnythingElse:
             replaced(by(value))
 
 
-def litestar_app() -> Any:
+def litestar_app(**middleware: Any) -> Any:
     @get("/set")
     async def set_session(request: Request[Any, Any, Any]) -> dict[str, Any]:
         before = dict(request.session)
@@ -227,15 +231,19 @@ def litestar_app() -> Any:
 
     return Litestar(
         [set_session, clear_session, read, nothing, clear_and_set],
-        middleware=[DefineMiddleware(SessionMiddleware, secret_key=KEY)],
+        **middleware,
         openapi_config=None,
         logging_config=None,
     )
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serve(litestar_app()) as url:
+@pytest.fixture(scope="module", params=["in its list", "around it"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    if request.param == "in its list":
+        app = litestar_app(middleware=[DefineMiddleware(SessionMiddleware, secret_key=KEY)])
+    else:
+        app = SessionMiddleware(litestar_app(), KEY)
+    with serve(app) as url:
         yield url
 
 

@@ -23,7 +23,7 @@ from starlette.datastructures import Secret
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware as StarletteMiddleware
 
-from starlette_flask import SessionMiddleware
+from starlette_flask import SessionMiddleware, TaggedJSONSerializer
 from tests.apps.server import serve
 from tests.asgi import KEY, Reply, app_that, call, opened, signed
 
@@ -223,6 +223,17 @@ class TestStrangers:
         caplog.set_level(logging.DEBUG, "starlette_flask")
         assert visit(signed([1, 2])).set_cookies == []
         assert "BadPayload" in caplog.text
+
+    def test_one_that_the_serializer_in_use_cannot_write(self) -> None:
+        class Picky(TaggedJSONSerializer):
+            def dumps(self, value: Any) -> str:
+                if "cart" in value:
+                    raise LookupError
+                return super().dumps(value)
+
+        seen: list[Any] = []
+        assert visit(by_starlette(), lambda session: seen.append(dict(session)), serializer=Picky()).set_cookies == []
+        assert seen == [{}]
 
     def test_by_default_it_is_a_strangers(self) -> None:
         assert visit(by_starlette(), accept_starlette_cookies=False).set_cookies == []

@@ -16,8 +16,9 @@ Traces = tuple[object, bool]
 
 def traces_of(scope: Scope) -> Traces:
     """Return what session middlewares further out left in a scope, for :func:`is_another_middlewares`."""
-    # Where Litestar called this middleware, its own may stand outside; then there is a session already.
-    return scope.get("session_handler"), "session" in scope and "route_handler" in scope
+    # Where Litestar called this middleware, its own may stand outside; then there is one of its sessions already.
+    is_litestars = "route_handler" in scope and not issubclass(_kind(scope), (type(None), Session))
+    return scope.get("session_handler"), is_litestars
 
 
 def is_another_middlewares(scope: Scope, traces: Traces) -> bool:
@@ -30,7 +31,7 @@ def is_another_middlewares(scope: Scope, traces: Traces) -> bool:
     - starsessions adds ``scope["session_handler"]``.
     - Litestar's two leave a plain dict, and no trace that stays: its middlewares are asked of the route handler.
     """
-    kind: type[Any] = cast("Any", type)(scope.get("session"))
+    kind = _kind(scope)
     if issubclass(kind, dict) and not issubclass(kind, Session) and hasattr(cast("Any", kind), "modified"):
         return True
     handler_outside, litestars_is_outside = traces
@@ -38,6 +39,10 @@ def is_another_middlewares(scope: Scope, traces: Traces) -> bool:
         return True
     handler = scope.get("route_handler")
     return handler is not None and not litestars_is_outside and any(map(_is_litestars, _middlewares(handler)))
+
+
+def _kind(scope: Scope) -> type[Any]:
+    return cast("type[Any]", type(scope.get("session")))
 
 
 def _middlewares(handler: Any) -> Iterable[Any]:

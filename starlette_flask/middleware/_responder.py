@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from itsdangerous import BadData
@@ -29,6 +30,7 @@ KEY = "starlette_flask.responder"
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
 #: The scope of a responder whose request has ended.
 _ENDED: Scope = {}
+_NOTHING: Any = object()
 
 
 class Responder:
@@ -50,6 +52,8 @@ class Responder:
     def __init__(self, middleware: SessionMiddleware, scope: Scope, send: Send, outer: Responder | None) -> None:
         self.middleware, self.scope, self.server_send, self.outer = middleware, scope, send, outer
         self.traces = traces_of(scope)
+        #: The session of a middleware further out, where there is one.
+        self.outside: Any = scope.get("session", _NOTHING)
         headers: list[Any] = scope.get("headers", [])
         if type(headers) is not list:  # perhaps readable only once, and the application is to read them, too
             headers = scope["headers"] = list(headers)
@@ -77,32 +81,49 @@ class Responder:
     def hand_over(self) -> None:
         """Take over what stands in the session's place: a middleware further in puts something else there."""
         self.adopt_replacement()
+        self.put_back()
+
+    def put_back(self) -> None:
+        """Put the session back where something else stands, unless another middleware's does."""
         for scope in (*self.copies, self.scope):
             if not self.is_anothers(scope):
                 scope["session"] = self.session
 
-    async def share(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def share(self, inner: SessionMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the application of an equal middleware, with what was changed before in its Cookie field."""
         if scope is not self.scope:
             self.copies = (*self.copies, scope)
-        scope["session"] = self.session
+        app: ASGIApp = inner.app
+        if self.is_anothers(scope):  # of one between the two, which is to find it there when the response passes
+            app = inner
+            scope.pop(KEY)  # so that the inner one has a session of its own
+        else:
+            scope["session"] = self.session
         headers = scope.get("headers", [])
         try:
             self.hand_on(scope, headers)
             await app(scope, receive, send)
         finally:
-            scope["headers"] = headers
+            scope["headers"], scope[KEY] = headers, self
         if not self.started:  # others further out may still change the session
             self.hand_over()
 
     def hand_on(self, scope: Scope, headers: Iterable[Any]) -> None:
         """Put the session as it is now into the Cookie field, for those who read it there: a mounted Flask app."""
-        if self.is_changed() or self.is_foreign():
-            middleware, content = self.middleware, self.session._content()
-            serialized = middleware.serialize(content)
+        changed = self.is_changed()
+        if changed or self.is_foreign():
+            middleware, content = self.middleware, self.session._content() if changed else self.client.content()
+            try:
+                serialized = middleware.serialize(content)
+            except Exception:  # as if it was saved now
+                self.failed = True
+                raise
             field = middleware.cookie_field(self.field, content, serialized)
             scope["headers"] = with_cookie_field(headers, field)
             self.handed = Stored(serialized, middleware.deserialize)
+        elif self.handed is not self.brought:  # what was handed on before was discarded since
+            scope["headers"] = with_cookie_field(headers, self.field)
+            self.handed = self.brought
 
     # The response
 
@@ -118,7 +139,18 @@ class Responder:
                     raise
                 message = self.give_up(message)  # this is the page that answers the error
             self.started = message["type"]
+            if self.outside is not _NOTHING:
+                return self.send_out(message)
         return self.server_send(message)
+
+    async def send_out(self, message: Message) -> None:
+        """Send a message past a session middleware further out, which saves what stands in the scope then."""
+        scope, ours = self.scope, self.scope.get("session")
+        scope["session"] = self.outside
+        try:
+            await self.server_send(message)
+        finally:
+            scope["session"] = ours
 
     def save(self, message: Message) -> Message:
         """Return the message with what the session adds to its headers.
@@ -186,8 +218,8 @@ class Responder:
 
     def merge(self, headers: list[Any], inner: list[Any], changed: bool) -> bool:
         """Settle with an application inside that set this cookie, too. Return whether ours took its place."""
-        middleware, before = self.middleware, self.handed.content()
-        ours, base = before, self.client
+        middleware, base = self.middleware, self.client
+        before, ours = self.handed.content(), base.content()
         if changed:
             serialized = middleware.serialize(self.session._content())
             ours = middleware.deserialize(serialized)
@@ -201,12 +233,11 @@ class Responder:
             self.outcome = "not saved, as the response sets a cookie of that name which does not open"
             self.warn_lost("the response sets a cookie of that name which does not open", lost)
             return False
-        is_foreign = base.origin == "starlette"
-        if is_foreign and self.handed is base and not deleted:
+        if self.handed.origin == "starlette" and not deleted:
             theirs, _ = merge({}, before, theirs)  # they saw no session, so they removed nothing from it
         merged, lost = merge(before, ours, theirs)
         self.warn_lost("an application inside changed them, too", lost)
-        if merged and not is_foreign and not changed_keys(theirs, merged):
+        if merged and base.origin != "starlette" and not changed_keys(theirs, merged):
             self.outcome = "saved by an application inside"
             return False
         self.outcome = "saved, merged with what an application inside set" if merged else "deleted"
@@ -222,8 +253,10 @@ class Responder:
     def give_up(self, message: Message) -> Message:
         """Return the page that answers a failed save, without a cookie: what the session is now failed as well."""
         self.outcome = "not saved, as it cannot be stored"
-        self.warn_lost("they cannot be stored", self.unsaved())
-        self.session.modified = False  # reported, so not again
+        if lost := self.unsaved():
+            self.warn_lost("they cannot be stored", lost)
+            self.put_back()  # reported, so not again
+        self.session.modified = False
         headers: list[Any] = list(message.get("headers") or ())
         vary_on_cookie(headers)
         return {**message, "headers": headers}
@@ -241,18 +274,25 @@ class Responder:
             self.report_late_changes(unsent)
         if not self.started:
             self.outcome = f"not saved, as {unsent or 'the request was cancelled'}"
-        session._end(self)
+        session._end(partial(_report_after_end, self.middleware, self.path, self.client))
         if logger.isEnabledFor(logging.DEBUG):
             self.middleware.log_request(self.path, self.field, self.brought, self.outcome)
-        if self.outer is not None:  # whoever stands between the two finds the outer one's again
-            self.scope[KEY], self.scope["session"] = self.outer, self.outer.session
-        # No circles for the garbage collector: the scope holds this responder, and from now on the session does.
-        self.scope, self.copies = _ENDED, ()
-        del self.session, self.outer
+        self.leave()
 
-    def __call__(self, session: Session) -> None:
-        """Report a change of the session after the end."""
-        self.warn_lost("the request had already ended", _unsaved(self.middleware, self.client, session))
+    def leave(self) -> None:
+        """Leave the scope to those outside as they had it, but for the session of the outermost.
+
+        Neither it nor the session leads here from then on: the server's send often leads to the scope, and a circle
+        would wait for the garbage collector.
+        """
+        scope = self.scope
+        scope.pop(KEY, None)
+        if self.outer is not None:
+            scope[KEY] = self.outer
+        if self.outside is not _NOTHING:
+            scope["session"] = self.outside
+        self.scope, self.copies, self.outer = _ENDED, (), None
+        self.started = self.started or "nothing"
 
     def report_late_changes(self, unsent: str) -> None:
         """Warn of what was changed after the session had been saved, or with no response to save it in."""
@@ -291,6 +331,8 @@ class Responder:
 
     def is_anothers(self, scope: Scope) -> bool:
         """Return whether another middleware's session stands there: of this package, or somebody else's."""
+        if scope.get("session") is self.session:
+            return False
         return scope.get(KEY, self) is not self or is_another_middlewares(scope, self.traces)
 
     def adopt(self, current: Any) -> None:
@@ -317,6 +359,10 @@ def _unsaved(middleware: SessionMiddleware, client: Stored, session: Session) ->
     with suppress(BadData):
         before = client.content()
     return changed_keys(before, content)
+
+
+def _report_after_end(middleware: SessionMiddleware, path: str, client: Stored, session: Session) -> None:
+    middleware.warn_lost(path, "the request had already ended", _unsaved(middleware, client, session))
 
 
 # Tools such as asgiref's adapters warn of a `send` that is no coroutine function.

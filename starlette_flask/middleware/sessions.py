@@ -158,7 +158,7 @@ class SessionMiddleware:
         if outer is not None:
             outer.hand_over()
             if outer.serves(self):
-                await outer.share(self.app, scope, receive, send)
+                await outer.share(self, scope, receive, send)
                 return
         responder = Responder(self, scope, send, outer)
         unsent = ""  # a cancellation is nobody's mistake

@@ -24,8 +24,8 @@ def ours(fields: list[bytes], name: str) -> bytes | None:
 
 def same(fields: list[bytes]) -> None:
     """Compare what the two read for each name that there is, and for some more."""
-    # A WSGI server joins the fields, and hands them over as text in Latin-1.
-    present = Request({"HTTP_COOKIE": b";".join(fields).decode("latin-1")}).cookies
+    # An HTTP/2 server joins the fields, and hands them over as text in Latin-1.
+    present = Request({"HTTP_COOKIE": b"; ".join(fields).decode("latin-1")}).cookies
     for name in {*NAMES, *present}:
         value = present.get(name)
         assert ours(fields, name) == (None if value is None else value.encode())
@@ -96,7 +96,10 @@ class TestReadCookie:
     @example([b"", b"session=a", b""])
     def test_several_fields(self, several: list[bytes]) -> None:
         same(several)
-        # What an application sees that gets the fields themselves, as Quart does; they hold no newline there.
+        # What an application sees that gets the fields themselves, as Quart does; they hold no newline there, and
+        # nothing but a value in quotes that were split can tell what they are joined with.
+        if any(b'"' in field for field in several):
+            return
         one_line = [field.replace(b"\n", b"").replace(b"\r", b"") for field in several]
         headers = Headers([("Cookie", field.decode("latin-1")) for field in one_line])
         present = FieldsRequest("GET", "http", None, "", "/", b"", headers, None).cookies
