@@ -85,6 +85,8 @@ def typing(session: nox.Session) -> None:
     session.run("mypy")
     session.run("pyright")
     session.run("pyright", "-p", "tests/typing")
+    session.run("mypy", "--config-file=", "--python-version", "3.10", "tests/typing")
+    session.run("pyright", "-p", "tests/typing/standard.json")
 
 
 @nox.session

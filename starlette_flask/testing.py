@@ -54,29 +54,17 @@ class _Client(Protocol):
 def session_transaction(client: _Client, **settings: Unpack[Settings]) -> Generator[Session, None, None]:
     """Open the session in a client's cookie, to be read and changed in a ``with`` block.
 
-    As ``flask.testing.FlaskClient.session_transaction``, for a test that needs a session to begin with::
-
-        with session_transaction(client, secret_key="...") as session:
-            session["user"] = 7
-        assert client.get("/user").json() == 7
-
     What is in the session at the end of the block is the client's cookie from then on, as if the server had set it:
     the server's next ``Set-Cookie`` replaces it. An emptied session removes the cookie; an exception in the block
-    changes nothing; a session that is only read is saved where a response would save it, so where it is renewed.
+    changes nothing. Any other cookie of this name that the client would send there is removed: it would shadow ours.
 
     :param client: a test client of Starlette, FastAPI or Litestar, an ``httpx.Client`` or ``httpx.AsyncClient``, or
         any other with a ``base_url`` and httpx's ``cookies``. An asynchronous one, too, takes a plain ``with``.
     :param settings: those that the application gives to ``SessionMiddleware``; of a Flask application,
         ``session_transaction(client, **flask_settings(flask_app))``.
 
-    The cookie is read and written at ``base_url``, at the cookie's path where that lies deeper. Any other cookie of
-    this name that the client would send there is removed when ours is written: it might be the one that a server
-    reads.
-
-    Raises ``ValueError`` naming the setting, before the block, where the client would not send the cookie back:
-    ``https_only`` over http, a ``domain`` or ``path`` other than those of ``base_url``, a client without
-    ``base_url``. Settings are checked as by :class:`~starlette_flask.middleware.sessions.SessionMiddleware`, and a
-    value that cannot be stored raises ``TypeError`` at the end of the block, which changes nothing.
+    Raises ``ValueError`` naming the setting, before the block, where the client would not send the cookie back, and
+    ``TypeError`` at its end for a value that cannot be stored.
     """
     jar = getattr(getattr(client, "cookies", None), "jar", None)
     if not isinstance(jar, CookieJar):

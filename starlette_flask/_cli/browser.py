@@ -7,13 +7,13 @@ differ, or a user's settings decide, it says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import NamedTuple
 
-from ..cookies import _missing_for_prefix, parse_set_cookie
+from ..cookies import SetCookie, _missing_for_prefix, parse_set_cookie
 
 _LONGEST_PAIR = 4096  # bytes of name and value together (RFC 6265bis 5.6)
 _LONGEST_LIFE = timedelta(days=400)  # what an expiry date is cut down to (RFC 6265bis 5.5)
@@ -68,16 +68,7 @@ def judge(field: bytes) -> Verdict:
     if cookie.deletes and not refused:
         reasons.append(f"browsers delete it at once: {by}={attributes[by.lower()]}")
 
-    if same_site not in ("", "strict", "lax", "none"):
-        notes.append(f"SameSite={attributes['samesite']} is none of Strict, Lax and None: ignored")
-    if path and not path.startswith("/"):
-        notes.append(f"Path={path} does not start with '/': ignored")
-    if cookie.domain:
-        notes.append(f"Domain={cookie.domain}: refused where neither this host nor one below it sets the cookie")
-        if "." not in cookie.domain:
-            notes.append(f"Domain={cookie.domain} has no dot: refused unless the host has exactly this name")
-    if unknown := sorted(attributes.keys() - _KNOWN):
-        notes.append(f"unknown attributes, ignored by most browsers: {', '.join(unknown)}")
+    notes += _oddities(cookie)
     if until is not None and until.timestamp() > time() + _LONGEST_LIFE.total_seconds():
         notes.append(f"browsers may delete it after {_LONGEST_LIFE.days} days already")
     return Verdict(
@@ -91,6 +82,22 @@ def judge(field: bytes) -> Verdict:
         cookie.partitioned,
         notes,
     )
+
+
+def _oddities(cookie: SetCookie) -> Iterator[str]:
+    """Yield what a browser ignores or may not like, where it does not refuse the cookie."""
+    attributes = cookie.attributes
+    path, same_site = attributes.get("path", ""), attributes.get("samesite", "")
+    if same_site.lower() not in ("", "strict", "lax", "none"):
+        yield f"SameSite={same_site} is none of Strict, Lax and None: ignored"
+    if path and not path.startswith("/"):
+        yield f"Path={path} does not start with '/': ignored"
+    if cookie.domain:
+        yield f"Domain={cookie.domain}: refused where neither this host nor one below it sets the cookie"
+        if "." not in cookie.domain:
+            yield f"Domain={cookie.domain} has no dot: refused unless the host has exactly this name"
+    if unknown := sorted(attributes.keys() - _KNOWN):
+        yield f"unknown attributes, ignored by most browsers: {', '.join(unknown)}"
 
 
 def _until(attributes: Mapping[str, str], notes: list[str]) -> tuple[datetime | None, str]:

@@ -199,9 +199,8 @@ def remember_cookie(
 ) -> str | None:
     """The ``Set-Cookie`` field that this response needs, or ``None``: what Flask-Login does after a view.
 
-    It takes the session's note, which :func:`login_user`, :func:`logout_user` and :func:`load_user_id` leave, and
-    does what it says: set the remember cookie for the user who is logged in, or delete it. The note is then removed,
-    so Flask leaves that cookie alone. Send the field before the response starts::
+    It does what the note in the session says, which :func:`login_user`, :func:`logout_user` and :func:`load_user_id`
+    leave, and removes it, so Flask leaves that cookie alone. Send the field before the response starts::
 
         if cookie := remember_cookie(request, SECRET_KEY):
             response.headers.append("set-cookie", cookie)
@@ -209,29 +208,15 @@ def remember_cookie(
     The bytes are those of ``flask_login.LoginManager._update_remember_cookie``. A deletion also has ``Secure``,
     ``HttpOnly`` and ``SameSite``, which Flask-Login leaves out there: for some cookies browsers ignore it without.
 
-    :param secret_key: the Flask application's ``SECRET_KEY``.
-    :param name: ``REMEMBER_COOKIE_NAME`` of the Flask application, and so on:
-    :param duration: ``REMEMBER_COOKIE_DURATION``, as a number in seconds. What :func:`login_user` was told
-        takes precedence.
-    :param path: ``REMEMBER_COOKIE_PATH``.
-    :param domain: ``REMEMBER_COOKIE_DOMAIN``.
-    :param https_only: ``REMEMBER_COOKIE_SECURE``.
-    :param httponly: ``REMEMBER_COOKIE_HTTPONLY``.
-    :param same_site: ``REMEMBER_COOKIE_SAMESITE``.
-    :param refresh_each_request: ``REMEMBER_COOKIE_REFRESH_EACH_REQUEST``: set the cookie also without a note.
+    :param secret_key: the Flask application's ``SECRET_KEY``. The other settings are its ``REMEMBER_COOKIE_NAME``,
+        ``_DURATION`` (or seconds; what :func:`login_user` was told takes precedence), ``_PATH``, ``_DOMAIN``,
+        ``_SECURE``, ``_HTTPONLY``, ``_SAMESITE`` and ``_REFRESH_EACH_REQUEST`` (also without a note).
     :raises RuntimeError: there is no session in the scope.
-    :raises TypeError, ValueError: a key is not valid, as for :func:`encode_remember_cookie`; no browser would accept
-        such a cookie.
+    :raises TypeError, ValueError: a key is not valid, or no browser would accept such a cookie.
     """
     session = session_of(session)
     writer = CookieWriter(
-        name,
-        path=path,
-        domain=domain,
-        secure=https_only,
-        httponly=httponly,
-        same_site=same_site,
-        name_setting="name",
+        name, path=path, domain=domain, secure=https_only, httponly=httponly, same_site=same_site, name_setting="name"
     )
     (key,) = _remember_token.keys(secret_key)
     note = session.pop("_remember", "set" if refresh_each_request else None)

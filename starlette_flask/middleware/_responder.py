@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import sys
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
@@ -22,8 +21,6 @@ from ._settlement import settle
 
 if TYPE_CHECKING:
     from .sessions import SessionMiddleware
-
-logger = logging.getLogger("starlette_flask")
 
 #: The messages that can carry a cookie to the client, and the one that says that none will.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
@@ -144,7 +141,7 @@ class Responder(SessionInScope):
             self.adopt_replacement()
         given: Any = message.get("headers") or ()
         headers: list[Any] = list(given)
-        inner = self.middleware.inner_cookies(headers, self.path)
+        inner = self.middleware._cookie.fields_among(headers, self.path)
         changed = self.is_changed()
         varies = session.accessed
         if inner:
@@ -191,7 +188,7 @@ class Responder(SessionInScope):
             self.outcome = "saved again, as it is permanent"
         elif content:
             self.outcome = "saved"
-            middleware.check_path(self.path, self.scope.get("root_path", ""))
+            middleware.log.written(self.path, self.scope.get("root_path", ""))
         else:
             self.outcome = "deleted"
 
@@ -238,8 +235,7 @@ class Responder(SessionInScope):
         if not self.started:
             self.outcome = f"not saved, as {unsent or 'the request was cancelled'}"
         session._end(partial(_report_after_end, self.middleware, self.path, self.client))
-        if logger.isEnabledFor(logging.DEBUG):
-            self.middleware.log_request(self.path, self.field, self.brought, self.outcome)
+        self.middleware.log.request(self.path, self.field, self.brought, self.outcome)
         self.leave()
         self.started = self.started or "nothing"  # and nothing will bring it now
 
@@ -267,7 +263,7 @@ class Responder(SessionInScope):
 
     def warn_lost(self, reason: str, keys: set[str]) -> None:
         """Report changes that cannot be saved, by their keys; nothing where there are none."""
-        self.middleware.warn_lost(self.path, reason, keys)
+        self.middleware.log.lost(self.path, reason, keys)
 
     # What the application put at scope["session"]
 
@@ -304,7 +300,7 @@ def _unsaved(middleware: SessionMiddleware, client: Stored, session: Session) ->
 
 
 def _report_after_end(middleware: SessionMiddleware, path: str, client: Stored, session: Session) -> None:
-    middleware.warn_lost(path, "the request had already ended", _unsaved(middleware, client, session))
+    middleware.log.lost(path, "the request had already ended", _unsaved(middleware, client, session))
 
 
 # Tools such as asgiref's adapters warn of a `send` that is no coroutine function.

@@ -111,7 +111,12 @@ TESTS: dict[str, list[str]] = {
         "trust/test_odd_applications.py",
         "trust/test_faults.py",
     ],
-    "middleware/_settlement.py": ["test_conflicts.py", "test_log.py", "test_starlette_cookies.py", "test_handing_on.py"],
+    "middleware/_settlement.py": [
+        "test_conflicts.py",
+        "test_log.py",
+        "test_starlette_cookies.py",
+        "test_handing_on.py",
+    ],
     "middleware/sessions.py": [
         "test_sessions.py",
         "test_conflicts.py",

@@ -1,0 +1,68 @@
+"""What the logger ``starlette_flask`` says of one cookie's sessions: paths, keys and reasons, never values."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from time import time
+
+from ..codec import SessionCodec
+from ..contents import Stored
+from ..cookies import CookieWriter, count_pairs, read_value
+
+logger = logging.getLogger("starlette_flask")
+
+
+class Log:
+    """The lines of one middleware: at WARNING what users lose, at DEBUG one line a request."""
+
+    def __init__(self, codec: SessionCodec, cookie: CookieWriter) -> None:
+        self._codec, self._cookie = codec, cookie
+        self._name = cookie.name.decode()
+        self._has_warned_of_path = False
+
+    def lost(self, path: str, reason: str, keys: Iterable[str]) -> None:
+        """Report changes that cannot be saved, by their keys; nothing where there are none."""
+        if names := ", ".join(sorted(map(repr, keys))):
+            logger.warning(
+                "Changes to session %r were lost on path %r because %s; changed keys: %s",
+                self._name,
+                path,
+                reason,
+                names,
+            )
+
+    def too_large(self, size: int, limit: int) -> None:
+        """Report a Set-Cookie field of ``size`` bytes."""
+        logger.warning(
+            "Cookie %r is too large: its Set-Cookie field has %d bytes, the limit is %d. Browsers may drop it.",
+            self._name,
+            size,
+            limit,
+        )
+
+    def written(self, path: str, root_path: str) -> None:
+        """Report, once, a session that was written where the browser does not send its cookie back."""
+        if self._cookie.covers(path) or self._cookie.covers(root_path + path) or self._has_warned_of_path:
+            return
+        self._has_warned_of_path = True
+        logger.warning(
+            "Session %r was written on path %r, which its cookie's path does not cover: the browser does not send it "
+            "back there. Set path to '/', unless a proxy strips a prefix.",
+            self._name,
+            path,
+        )
+
+    def request(self, path: str, field: bytes, brought: Stored, outcome: str) -> None:
+        """Say what the Cookie ``field`` of a request brought, and what became of the session."""
+        if not logger.isEnabledFor(logging.DEBUG):
+            return
+        origin, age = brought.origin, int(time()) - brought.signed_at
+        if origin == "flask":
+            number = self._codec.key_number(read_value(field, self._cookie.name) or b"")
+            origin = f"opened with {f'fallback key {number}' if number else 'the current key'}, signed {age} s ago"
+        elif origin == "starlette":
+            origin = f"opened in Starlette's format, signed {age} s ago"
+        if (pairs := count_pairs(field, self._cookie.name)) > 1:
+            origin += f" ({pairs} cookies of this name, the first counts)"
+        logger.debug("Session %r on path %r: %s; %s", self._name, path, origin, outcome)
