@@ -1,7 +1,7 @@
-"""Make the README's table and chart of what pytest-benchmark saved.
+"""Make tables and the chart of what pytest-benchmark saved.
 
-``nox -s benchmarks -- --benchmark-json=results.json``, then
-``python -m benchmarks.chart results.json --svg benchmarks/overhead.svg``, which prints the tables in Markdown.
+``nox -s benchmarks -- --benchmark-json=results.json``, then ``python -m benchmarks.chart results.json``, which prints
+the tables in Markdown; with ``--write`` they go into `benchmarks/README.md`, and the chart beside it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+from . import document
 from .compare import geometric_mean
-from .scenarios import FLASK, LITESTAR, MEANS, OURS, PUBLISHED, STARLETTE, STARSESSIONS
+from .document import markdown
+from .scenarios import FLASK, HITS, LITESTAR, MANY, MEANS, MISS, MISSES, OURS, PUBLISHED, STARLETTE, STARSESSIONS
 
+CHART = document.README.parent / "overhead.svg"
+GROWTHS = ("test_other_cookies", "test_session_size", "test_fallback_keys")
 PEERS = (OURS, STARLETTE, PUBLISHED, STARSESSIONS, LITESTAR, FLASK)
 #: Group -> competitor -> seconds.
 Times = dict[str, dict[str, float]]
@@ -39,25 +43,36 @@ def ratios(times: Times) -> dict[str, dict[str, float]]:
     """Return row -> competitor -> how many times ours its overhead is, the means first."""
     rows = {group: {name: row[name] / row[OURS] for name in PEERS} for group, row in times.items() if OURS in row}
     means = {
-        f"geometric mean, {mean}": {name: geometric_mean([rows[row][name] for row in scenarios]) for name in PEERS}
+        _mean(mean): {name: geometric_mean([rows[row][name] for row in scenarios]) for name in PEERS}
         for mean, scenarios in MEANS.items()
     }
     return {**means, **rows}
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table whose first column is text and whose others are figures."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def _mean(mean: str) -> str:
+    return f"geometric mean, {mean}"
 
 
-def request_table(times: Times) -> str:
-    """Return the overhead per request of every competitor, as a multiple of ours, and ours in microseconds."""
+def request_tables(times: Times) -> str:
+    """Return the overhead per request of every competitor, relative to ours, and ours in microseconds."""
+    table, misses = ratios(times), {name for name in times if MISS in name}
+    hits = [name for name in times if name in table and name not in misses]
+    parts = {
+        "Cache hits: one user comes again and again.": [_mean(HITS), *hits],
+        f"Cache misses: {MANY:,} users in turn, more than there is room for.": [
+            _mean(MISSES),
+            *sorted(misses, key=list(times).index),
+        ],
+    }
+    return "\n\n".join(f"{title}\n\n{_request_table(times, table, names)}" for title, names in parts.items())
+
+
+def _request_table(times: Times, table: Times, names: Sequence[str]) -> str:
     rows = []
-    for name, row in ratios(times).items():
+    for name in names:
         ours = f"{times[name][OURS] * 1e6:.1f} us" if name in times else ""
-        rows.append([name, ours, *(f"{row[peer]:.1f}" for peer in PEERS[1:])])
-    return markdown(["", OURS, *(f"{peer}, times ours" for peer in PEERS[1:])], rows)
+        rows.append([name, ours, *(f"{table[name][peer]:.1f}" for peer in PEERS[1:])])
+    return markdown(["", OURS, *(f"{peer}, relative to ours" for peer in PEERS[1:])], rows)
 
 
 def codec_table(times: Times) -> str:
@@ -67,7 +82,7 @@ def codec_table(times: Times) -> str:
         [group, f"{row['floor'] * 1e6:.1f} us", *(f"{row[n] / row['floor']:.2f}" if n in row else "" for n in names)]
         for group, row in times.items()
     ]
-    return markdown(["", "floor", *(f"{name}, times the floor" for name in names)], rows)
+    return markdown(["", "floor", *(f"{name}, relative to the floor" for name in names)], rows)
 
 
 def growth_table(times: Times) -> str:
@@ -98,9 +113,9 @@ LEFT, BAR, WIDTH, LONGEST = 170, 17, 760, 480
 
 
 def svg(times: Times, machine: str) -> str:
-    """Return a bar chart of the overheads as multiples of ours: the means, and the scenarios of the first of them."""
+    """Return a bar chart of the overheads relative to ours: the means, and the scenarios that they are of."""
     table = ratios(times)
-    shown = [name for name in table if name not in times or name in next(iter(MEANS.values()))]
+    shown = [name for name in table if name not in times or any(name in scenarios for scenarios in MEANS.values())]
     scale = LONGEST / max(ratio for name in shown for ratio in table[name].values())
     parts, y = [], 44
     for name in shown:
@@ -109,7 +124,7 @@ def svg(times: Times, machine: str) -> str:
             y += BAR
             parts.extend(_bar(y, peer, ratio, ratio * scale, times.get(name, {}).get(peer)))
         y += 2 * BAR
-    title = "Overhead per request as a multiple of starlette-flask's; shorter is faster"
+    title = "Overhead per request relative to starlette-flask's; shorter is faster"
     return "\n".join(
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 0 {WIDTH} {y + 14}" role="img">',
@@ -140,19 +155,22 @@ def describe(results: Mapping[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chart", description=__doc__.partition("\n")[0])
     parser.add_argument("results", type=Path, help="what --benchmark-json or --benchmark-save wrote")
-    parser.add_argument("--svg", type=Path, help="where to write the chart")
+    parser.add_argument("--write", action="store_true", help="into benchmarks/README.md, and the chart beside it")
     options = parser.parse_args()
 
     results = json.loads(options.results.read_text())
     requests, machine = read_results(results, "test_request"), describe(results)
-    print(machine, "", request_table(requests), sep="\n")
+    tables = {"requests": f"{machine}\n\n{request_tables(requests)}"}
     if codec := read_results(results, "test_codec"):
-        print("", codec_table(codec), sep="\n")
-    for test in ("test_other_cookies", "test_session_size", "test_fallback_keys"):
-        if growth := read_results(results, test):
-            print("", growth_table(growth), sep="\n")
-    if options.svg:
-        options.svg.write_text(svg(requests, machine), encoding="utf-8")
+        tables["codec"] = codec_table(codec)
+    growths = (read_results(results, test) for test in GROWTHS)
+    if growth := [growth_table(times) for times in growths if times]:
+        tables["growth"] = "\n\n".join(growth)
+    print(*tables.values(), sep="\n\n")
+    if options.write:
+        for name, table in tables.items():
+            document.write(name, table)
+        CHART.write_text(svg(requests, machine), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -23,12 +23,13 @@ from itsdangerous import URLSafeTimedSerializer
 
 from starlette_flask import SessionCodec
 
-from .scenarios import LARGE, LOGGED_IN, MANY, OURS, SECRET_KEY, SMALL
+from .scenarios import LARGE, LOGGED_IN, OURS, SECRET_KEY, SMALL
 
 _encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 #: Sessions by the length of their JSON: one that zlib shortens, one that it does not, one of 3 KB.
 SESSIONS = {f"{len(_encode(session))} bytes": session for session in (LOGGED_IN, SMALL, LARGE)}
+USERS = 2500
 _TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 _decode = json.JSONDecoder().raw_decode
 
@@ -44,7 +45,7 @@ def codecs(session: dict[str, Any]) -> dict[str, dict[str, Callable[[], Any]]]:
     assert ours.dumps(session).rpartition(".")[0].rpartition(".")[0] == value.rpartition(".")[0].rpartition(".")[0]
     assert flask.loads(ours.dumps(session)) == session
     # Many users in turn, for all alike: that a value lies ready in a cache, of whatever kind, helps nobody.
-    values = [ours.dumps({**session, "_user_id": f"{user:04}"}) for user in range(MANY)]
+    values = [ours.dumps({**session, "_user_id": f"{user:04}"}) for user in range(USERS)]
     next_value = cycle(values).__next__
     return {
         "loads": {

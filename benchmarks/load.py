@@ -1,31 +1,43 @@
-"""Requests per second through a server: ``python -m benchmarks.load [--seconds N] [--rounds N] [--users N]``.
+"""What a session costs in a server: ``python -m benchmarks.load [--write]``; briefly, with ``--rounds 1 --users 250``.
 
-One FastAPI application under uvicorn, one process for each competitor, loaded by wrk over the loopback interface.
-All servers run at once and are loaded in turn, several rounds; the best round counts, as what disturbs can only slow.
-Litestar's middleware needs Litestar and is left out. Memory is the process's peak (VmHWM) after all of it, so this
-runs on Linux.
+One FastAPI application under uvicorn, one process for each competitor, loaded by wrk over the loopback interface with
+the cookies of 250, 2,500 and 25,000 users: in turn, and drawn by Zipf's law, where the n-th user comes 1/n as often as
+the first. All servers run at once and are loaded one after the other, so that what slows the machine slows all alike.
+
+- CPU: the user and system time of the server's process, by request, less that of the bare application under the same
+  load just before; the median of the rounds.
+- Requests per second: as wrk counts them; the median of the rounds.
+- Memory: the process's peak (VmHWM) after all of its loads, so this runs on Linux.
+
+Litestar's middleware needs Litestar and is left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
-import os
+import random
 import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
+from itertools import product
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
 
-# Nothing else of this folder: what a server imports shows in its memory.
+# Nothing of this folder that imports a competitor: what a server imports shows in its memory.
+from . import document
 from .scenarios import (
     COOKIES_AFTER,
     COOKIES_BEFORE,
@@ -35,26 +47,47 @@ from .scenarios import (
     SECRET_KEY,
     STARLETTE,
     STARSESSIONS,
+    Headers,
+    http_scope,
+    session_cookies,
 )
 
 BARE = "bare application"
-NAMES = (BARE, OURS, PUBLISHED, STARLETTE, STARSESSIONS)
+NAMES = (BARE, OURS, STARLETTE, PUBLISHED, STARSESSIONS)
 PATHS = ("/untouched", "/read", "/write")
+USERS = (250, 2_500, 25_000)
 CONNECTIONS = 16
+DRAWS = 100_000
+#: With so many users in turn, the most of Starlette's CPU over the bare application that ours may take.
+TARGET_LOAD, TARGETS = (2_500, "in turn"), {"/untouched": 0.40, "/read": 0.45, "/write": 0.85}
 
-# Every request is another user's, in turn.
+# Every request is the next user's of an order, which goes on where the load before left off.
 SCRIPT = """
-local requests, at = {}, 0
+local requests, order, at = {}, {}, 0
 function init(args)
   for cookie in io.lines(args[1]) do
-    requests[#requests + 1] = wrk.format("GET", args[2], { ["Cookie"] = cookie })
+    requests[#requests + 1] = wrk.format("GET", args[4], { ["Cookie"] = cookie })
   end
+  for user in io.lines(args[2]) do
+    order[#order + 1] = requests[tonumber(user) + 1]
+  end
+  at = tonumber(args[3])
 end
 function request()
-  at = at % #requests + 1
-  return requests[at]
+  at = at % #order + 1
+  return order[at]
 end
 """
+
+
+def orders(users: int) -> dict[str, Sequence[int]]:
+    """Return the users in the orders in which they come, each to be repeated."""
+    weights = [1 / (rank + 1) for rank in range(users)]
+    drawn = random.Random(users).choices(range(users), weights, k=DRAWS)
+    return {"in turn": range(users), "by Zipf's law": drawn}
+
+
+# The servers
 
 
 def application(name: str) -> Any:
@@ -70,8 +103,7 @@ def application(name: str) -> Any:
     async def login(request: Request, user: str) -> dict[str, Any]:
         if loads:
             await request.scope["session_handler"].load()
-        if name != BARE:
-            request.session.update(LOGGED_IN, _user_id=user)
+        request.session.update(LOGGED_IN, _user_id=user)
         return {"user": user}
 
     @app.get("/read")
@@ -112,15 +144,45 @@ def serve(name: str) -> None:
     """Serve until terminated; print the port first."""
     import uvicorn
 
-    with socket.socket() as listener:
+    app = application(name)
+    # With the protocol by its name: asyncio turns Nagle's algorithm off only where it finds it, and a client then
+    # waits 40 ms for the second part of a response.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
         print(listener.getsockname()[1], flush=True)
-        uvicorn.Server(uvicorn.Config(application(name), log_level="warning", access_log=False)).run([listener])
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run([listener])
+
+
+def cookie_fields(name: str, users: int) -> list[str]:
+    """Return the Cookie field that each user sends after a log-in, with the cookie that the competitor set."""
+    around = COOKIES_BEFORE.decode(), COOKIES_AFTER.decode()
+    if name == BARE:
+        return ["; ".join(around)] * users
+    app = application(name)
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def log_in(user: int) -> str:
+        sent.clear()
+        path = f"/login/{user}"
+        await app({**http_scope([]), "path": path, "raw_path": path.encode(), "state": {}}, receive, send)
+        headers: Headers = sent[0]["headers"]
+        return "; ".join((around[0], session_cookies(headers).decode(), around[1]))
+
+    async def log_all_in() -> list[str]:
+        return [await log_in(user) for user in range(users)]
+
+    return asyncio.run(log_all_in())
 
 
 class Server(NamedTuple):
-    """A running competitor and the file with its users' Cookie fields, one a line."""
+    """A running competitor, and the file with its users' Cookie fields, one a line."""
 
     process: subprocess.Popen[str]
     port: int
@@ -133,51 +195,50 @@ class Server(NamedTuple):
         return int(kilobytes) / 1024
 
     def cpu_seconds(self) -> float:
-        """Return the processor time that it used so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Return the processor time that it used so far, user and system, of all its threads."""
+        return time.clock_gettime(~self.process.pid << 3 | 2)  # as clock_getcpuclockid(3) numbers a process's clock
 
 
 @contextmanager
-def running(name: str, users: int, folder: Path) -> Iterator[Server]:
-    """Start a server and log its users in."""
+def running(name: str, cookies: Path) -> Iterator[Server]:
+    """Start a server, and see that it opens and saves its users' sessions."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.load", "--serve", name], stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout
-        port = int(process.stdout.readline())
-        cookies = folder / f"{port}.txt"
-        cookies.write_text("".join(f"{field}\n" for field in log_in(name, port, users)))
-        yield Server(process, port, cookies)
+        server = Server(process, int(process.stdout.readline()), cookies)
+        with cookies.open() as fields:
+            check(name, server.port, next(fields).strip())
+        yield server
     finally:
         process.terminate()
         process.wait()
 
 
-def log_in(name: str, port: int, users: int) -> Iterator[str]:
-    """Yield the Cookie field that each user sends after a login, having checked that it opens."""
+def check(name: str, port: int, field: str) -> None:
+    """Raise ``AssertionError`` where a competitor does not do its work for the first user."""
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
-    for user in range(users):
-        cookies = [COOKIES_BEFORE.decode(), COOKIES_AFTER.decode()]
-        found, set_cookie = ask(connection, f"/login/{user}")
-        if name != BARE:
-            cookies.insert(1, set_cookie.partition(";")[0])
-        field = "; ".join(cookies)
-        if user == 0:
-            found, _ = ask(connection, "/read", field)
-            assert found == (None if name == BARE else "0"), f"{name} does not open its cookie"
-            _, set_cookie = ask(connection, "/write", field)
-            assert bool(set_cookie) == (name != BARE), f"{name} does not save"
-        yield field
+    for path, user, saves in (("/untouched", None, False), ("/read", "0", False), ("/write", None, True)):
+        connection.request("GET", path, headers={"Cookie": field})
+        response = connection.getresponse()
+        found = json.loads(response.read())["user"]
+        assert found == (None if name == BARE else user), f"{name} does not open its cookie"
+        # starsessions sets the cookie again once it was loaded
+        expected = name != BARE and (saves or (name == STARSESSIONS and path == "/read"))
+        assert bool(response.headers.get("Set-Cookie")) == expected, f"{name} on {path}: saved is not {expected}"
     connection.close()
 
 
-def ask(connection: HTTPConnection, path: str, cookie: str = "") -> tuple[Any, str]:
-    """Return what the application answers, and its Set-Cookie field."""
-    connection.request("GET", path, headers={"Cookie": cookie} if cookie else {})
-    response = connection.getresponse()
-    return json.loads(response.read())["user"], response.headers.get("Set-Cookie", "")
+# The load
+
+
+class Load(NamedTuple):
+    """How many users come, in which order, and for what."""
+
+    users: int
+    order: str
+    path: str
 
 
 class Rate(NamedTuple):
@@ -187,25 +248,127 @@ class Rate(NamedTuple):
     cpu: float
 
 
-def load(server: Server, path: str, seconds: float, script: Path) -> Rate:
-    """Load one path for some seconds and return what wrk counts."""
-    before = server.cpu_seconds()
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "-s", str(script)]
-    command += [f"http://127.0.0.1:{server.port}{path}", "--", str(server.cookies), path]
-    report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    if "Non-2xx" in report or "Socket errors" in report:
-        raise RuntimeError(f"wrk had errors:\n{report}")
-    (requests,) = re.findall(r"(\d+) requests in", report)
-    (per_second,) = re.findall(r"Requests/sec:\s+([\d.]+)", report)
-    return Rate(float(per_second), (server.cpu_seconds() - before) / int(requests))
+class Wrk:
+    """Loads servers with the users of an order, for each server from where its last load left off."""
+
+    def __init__(self, folder: Path, users: int, seconds: int) -> None:
+        self._script = folder / "users.lua"
+        self._script.write_text(SCRIPT)
+        self._seconds = seconds
+        self._sent: dict[tuple[str, str], int] = defaultdict(int)
+        self.orders = {order: folder / f"{users} {order}.txt" for order in orders(users)}
+        for order, numbers in orders(users).items():
+            self.orders[order].write_text("".join(f"{user}\n" for user in numbers))
+
+    def load(self, name: str, server: Server, order: str, path: str) -> Rate:
+        """Load one path for some seconds and return what wrk counts."""
+        before = server.cpu_seconds()
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{self._seconds}s", "-s", str(self._script)]
+        command += [f"http://127.0.0.1:{server.port}{path}", "--", str(server.cookies), str(self.orders[order])]
+        command += [str(self._sent[name, order]), path]
+        report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        if "Non-2xx" in report or "Socket errors" in report:
+            raise RuntimeError(f"wrk had errors:\n{report}")
+        (requests,) = map(int, re.findall(r"(\d+) requests in", report))
+        (per_second,) = map(float, re.findall(r"Requests/sec:\s+([\d.]+)", report))
+        self._sent[name, order] += requests
+        return Rate(per_second, (server.cpu_seconds() - before) / requests)
+
+
+class Figures:
+    """What was measured."""
+
+    def __init__(self) -> None:
+        #: For each load and competitor, the rounds.
+        self.rates: dict[tuple[Load, str], list[Rate]] = defaultdict(list)
+        #: MB, for a number of users and a competitor.
+        self.memory: dict[tuple[int, str], float] = {}
+
+    def measure(self, users: int, rounds: int, seconds: int) -> None:
+        """Load all competitors, with so many users, in turn."""
+        with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+            folder, servers = Path(name), dict[str, Server]()
+            for number, competitor in enumerate(NAMES):
+                cookies = folder / f"cookies {number}.txt"
+                cookies.write_text("".join(f"{field}\n" for field in cookie_fields(competitor, users)))
+                servers[competitor] = stack.enter_context(running(competitor, cookies))
+            wrk = Wrk(folder, users, seconds)
+            for competitor, server in servers.items():
+                wrk.load(competitor, server, "in turn", PATHS[0])  # warms up, and does not count
+            for _, order, path in product(range(rounds), wrk.orders, PATHS):
+                for competitor, server in servers.items():
+                    rate = wrk.load(competitor, server, order, path)
+                    self.rates[Load(users, order, path), competitor].append(rate)
+            for competitor, server in servers.items():
+                self.memory[users, competitor] = server.peak_memory()
+
+    def loads(self) -> list[Load]:
+        """Return what was measured, in order."""
+        return list(dict.fromkeys(load for load, _ in self.rates))
+
+    def cpu_over_bare(self, load: Load, name: str) -> float:
+        """Return the seconds of CPU that a request takes more than without a session."""
+        pairs = zip(self.rates[load, name], self.rates[load, BARE], strict=True)
+        return median(rate.cpu - bare.cpu for rate, bare in pairs)
+
+    def of_starlettes(self, load: Load) -> float:
+        """Return our CPU over the bare application as part of Starlette's."""
+        return self.cpu_over_bare(load, OURS) / self.cpu_over_bare(load, STARLETTE)
+
+    def verdicts(self) -> Iterator[str]:
+        """Yield for each target what was measured, and whether it is reached."""
+        for path, target in TARGETS.items():
+            load = Load(*TARGET_LOAD, path)
+            if load in self.loads():
+                found = self.of_starlettes(load)
+                yield (
+                    f"{load.users:,} users {load.order}, {path}: {found:.2f} of Starlette's (target: at most "
+                    f"{target:.2f}): {'reached' if found <= target else 'MISSED'}"
+                )
+
+    def tables(self) -> str:
+        """Return all figures in Markdown."""
+        peers = NAMES[1:]
+        loads = self.loads()
+        cpu = [
+            [
+                f"{load.users:,} {load.order}, {load.path}",
+                f"{self.of_starlettes(load):.2f}",
+                *(f"{self.cpu_over_bare(load, name) * 1e6:.0f} us" for name in peers),
+                f"{median(rate.cpu for rate in self.rates[load, BARE]) * 1e6:.0f} us",
+            ]
+            for load in loads
+        ]
+        per_second = [
+            [
+                f"{load.users:,} {load.order}, {load.path}",
+                *(f"{median(rate.per_second for rate in self.rates[load, name]):.0f}" for name in (*peers, BARE)),
+            ]
+            for load in loads
+        ]
+        memory = [
+            [f"{users:,}", *(f"{self.memory[users, name]:.1f} MB" for name in (*peers, BARE))]
+            for users in dict.fromkeys(load.users for load in loads)
+        ]
+        return "\n\n".join(
+            (
+                "CPU by request over the bare application, and ours as part of Starlette's:",
+                document.markdown(["users", "part of Starlette's", *peers, f"{BARE} itself"], cpu),
+                "Requests per second:",
+                document.markdown(["users", *peers, BARE], per_second),
+                "Peak memory of the server's process:",
+                document.markdown(["users", *peers, BARE], memory),
+            )
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__.partition("\n")[0])
     parser.add_argument("--serve", metavar="NAME", help=argparse.SUPPRESS)
-    parser.add_argument("--seconds", type=int, default=2, help="of load for each server and path in a round (2)")
-    parser.add_argument("--rounds", type=int, default=5, help="(5)")
-    parser.add_argument("--users", type=int, default=2500, help="whose cookies take turns (2500)")
+    parser.add_argument("--seconds", type=int, default=1, help="of load for each server and path in a round (1)")
+    parser.add_argument("--rounds", type=int, default=5, help="(5; with all users, a round takes 2 minutes)")
+    parser.add_argument("--users", type=int, nargs="+", default=USERS, help="(250 2500 25000)")
+    parser.add_argument("--write", action="store_true", help="put the tables into benchmarks/README.md")
     options = parser.parse_args()
     if options.serve:
         serve(options.serve)
@@ -213,28 +376,14 @@ def main() -> None:
     if shutil.which("wrk") is None:
         parser.exit(1, "wrk is missing: apt-get install wrk, or https://github.com/wg/wrk\n")
 
-    found: dict[tuple[str, str], list[Rate]] = {}
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        script = Path(folder, "users.lua")
-        script.write_text(SCRIPT)
-        servers = {name: stack.enter_context(running(name, options.users, Path(folder))) for name in NAMES}
-        for _ in range(options.rounds):
-            for path in PATHS:
-                for name, server in servers.items():
-                    found.setdefault((name, path), []).append(load(server, path, options.seconds, script))
-        memory = {name: server.peak_memory() for name, server in servers.items()}
-
-    print(f"| requests/s, of the bare application's; CPU over it | {' | '.join(PATHS)} | peak memory |")
-    print(f"|---|{'---:|' * (len(PATHS) + 1)}")
-    for name in NAMES:
-        cells = (_cell(found[name, path], found[BARE, path]) for path in PATHS)
-        print(f"| {name} | {' | '.join(cells)} | {memory[name]:.1f} MB |")
-
-
-def _cell(rates: list[Rate], bare: list[Rate]) -> str:
-    per_second, bare_per_second = (max(rate.per_second for rate in each) for each in (rates, bare))
-    cpu, bare_cpu = (min(rate.cpu for rate in each) for each in (rates, bare))
-    return f"{per_second / bare_per_second:.0%} ({per_second:.0f}/s), {(cpu - bare_cpu) * 1e6:+.0f} us"
+    figures = Figures()
+    for users in options.users:
+        figures.measure(users, options.rounds, options.seconds)
+    made = f"{document.machine()}; medians of {options.rounds} rounds of {options.seconds} s."
+    text = "\n\n".join((made, figures.tables(), "\n".join(f"- {verdict}" for verdict in figures.verdicts())))
+    print(text)
+    if options.write:
+        document.write("load", text)
 
 
 if __name__ == "__main__":

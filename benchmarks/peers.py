@@ -40,6 +40,7 @@ from .scenarios import (
     http_scope,
     request_headers,
     response_headers,
+    session_cookies,
 )
 
 App = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
@@ -159,11 +160,11 @@ class Peer:
         return [(name.lower(), value) for name, value in messages[0]["headers"]]
 
     def _caller(self, app: Any, requests: Sequence[Headers], send: Any) -> Call:
-        next_scope = cycle([{**http_scope(headers), **self._state} for headers in requests]).__next__
+        scope, next_headers = {**http_scope([]), **self._state}, cycle(requests).__next__
 
         def call() -> None:
             # "state" is where Litestar remembers the cookies it parsed: it must be new each time.
-            drive(app({**next_scope(), "state": {}}, receive, send))
+            drive(app({**scope, "headers": next_headers(), "state": {}}, receive, send))
 
         return call
 
@@ -290,9 +291,14 @@ def prepare(peer: Peer, scenario: Scenario) -> Prepared:
     return Prepared(peer.call(work, requests), peer.bare(requests))
 
 
+_cookies: dict[tuple[Peer, str, int, bool], list[bytes | None]] = {}
+
+
 def cookies_of(peer: Peer, scenario: Scenario) -> list[bytes | None]:
-    """Return the session's cookies of each of a scenario's users."""
-    found: list[bytes | None] = []
+    """Return the session's cookies of each of a scenario's users, made once for scenarios that begin alike."""
+    found = _cookies.setdefault((peer, repr(scenario.starts_with), scenario.users, scenario.tampered), [])
+    if found:
+        return found
     for user in range(scenario.users):
         content = scenario.session(user)
         if not content:
@@ -325,13 +331,6 @@ def _content(peer: Peer, headers: Headers) -> dict[str, Any]:
     peer.respond(found.update, headers)
     found.pop("__metadata__", None)  # starsessions' own
     return found
-
-
-def session_cookies(response: Headers) -> bytes:
-    """Return the session's cookies of a response as a browser sends them back."""
-    set_cookies = [value.partition(b";")[0] for name, value in response if name == b"set-cookie"]
-    assert set_cookies, "the response sets no cookie"
-    return b"; ".join(set_cookies)
 
 
 def tamper(cookies: bytes) -> bytes:

@@ -11,7 +11,67 @@ from ..asgi import Scope
 from ..contents import Content
 from ..session import Session
 
+#: Where a scope has the innermost responder of this package.
+KEY = "starlette_flask.responder"
+#: The scope of a responder whose request has ended.
+_ENDED: Scope = {}
+#: What stands further out where there is no session.
+NOTHING: Any = object()
+
 Traces = tuple[object, bool]
+
+
+class SessionInScope:
+    """A session at its place, ``scope["session"]``, and in copies of the scope."""
+
+    session: Session
+    #: Copies of the scope in which equal middlewares further in serve.
+    copies: tuple[Scope, ...] = ()
+
+    def __init__(self, scope: Scope, outer: SessionInScope | None) -> None:
+        self.scope, self.outer, self.traces = scope, outer, traces_of(scope)
+        #: The session of a middleware further out.
+        self.outside: Any = scope.get("session", NOTHING)
+
+    def __deepcopy__(self, memo: object) -> SessionInScope:
+        return self  # in a copied scope, too, there is one request
+
+    def has_ended(self) -> bool:
+        """Return whether the request is over: a scope may be used again, or outlive it."""
+        return self.scope is _ENDED
+
+    def is_anothers(self, scope: Scope) -> bool:
+        """Return whether another middleware's session stands there: of this package, or somebody else's."""
+        if scope.get("session") is self.session:
+            return False
+        return scope.get(KEY, self) is not self or is_another_middlewares(scope, self.traces)
+
+    def standing(self) -> Any:
+        """Return what the application put there instead of the session, further in first; the session if nothing."""
+        for scope in (*reversed(self.copies), self.scope):
+            if scope.get("session") is not self.session and not self.is_anothers(scope):
+                return scope.get("session")
+        return self.session
+
+    def put_back(self) -> None:
+        """Put the session back where something else stands, unless another middleware's does."""
+        for scope in (*self.copies, self.scope):
+            if not self.is_anothers(scope):
+                scope["session"] = self.session
+
+    def leave(self) -> None:
+        """Leave the scope to those outside as they had it, but for the session of the outermost.
+
+        Neither it nor the session leads here from then on: the server's send often leads to the scope, and a circle
+        would wait for the garbage collector.
+        """
+        scope = self.scope
+        scope.pop(KEY, None)
+        if self.outer is not None:
+            scope[KEY] = self.outer
+        if self.outside is not NOTHING:
+            scope["session"] = self.outside
+        self.scope, self.copies, self.outer = _ENDED, (), None
 
 
 def traces_of(scope: Scope) -> Traces:

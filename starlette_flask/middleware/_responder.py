@@ -14,26 +14,22 @@ from typing import TYPE_CHECKING, Any
 from itsdangerous import BadData
 
 from ..asgi import ASGIApp, Message, Receive, Scope, Send
-from ..contents import Content, Stored, changed_keys, merge, same
+from ..contents import Content, Stored, changed_keys, same
 from ..cookies import cookie_field, parse_set_cookie, with_cookie_field
 from ..session import Session, peek
-from ._in_scope import as_content, is_another_middlewares, traces_of
+from ._in_scope import KEY, NOTHING, SessionInScope, as_content
+from ._settlement import settle
 
 if TYPE_CHECKING:
     from .sessions import SessionMiddleware
 
 logger = logging.getLogger("starlette_flask")
 
-#: Where a scope has the innermost responder of this package.
-KEY = "starlette_flask.responder"
 #: The messages that can carry a cookie to the client, and the one that says that none will.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
-#: The scope of a responder whose request has ended.
-_ENDED: Scope = {}
-_NOTHING: Any = object()
 
 
-class Responder:
+class Responder(SessionInScope):
     """The session of one request, and how far the response is.
 
     Two baselines: whether to save is judged against what the ``client`` has; where an application inside sets this
@@ -46,14 +42,10 @@ class Responder:
     failed = False
     #: What became of the session, for the log.
     outcome = "not saved, as nothing changed"
-    #: Copies of the scope in which equal middlewares further in serve.
-    copies: tuple[Scope, ...] = ()
 
     def __init__(self, middleware: SessionMiddleware, scope: Scope, send: Send, outer: Responder | None) -> None:
-        self.middleware, self.scope, self.server_send, self.outer = middleware, scope, send, outer
-        self.traces = traces_of(scope)
-        #: The session of a middleware further out, where there is one.
-        self.outside: Any = scope.get("session", _NOTHING)
+        super().__init__(scope, outer)
+        self.middleware, self.server_send = middleware, send
         headers: list[Any] = scope.get("headers", [])
         if type(headers) is not list:  # perhaps readable only once, and the application is to read them, too
             headers = scope["headers"] = list(headers)
@@ -65,14 +57,7 @@ class Responder:
         self.path: str = scope.get("path", "")  # as it came: routers rewrite it
         scope["session"], scope[KEY] = self.session, self
 
-    def __deepcopy__(self, memo: object) -> Responder:
-        return self  # in a copied scope, too, there is one request
-
     # Where an equal middleware stands further in
-
-    def has_ended(self) -> bool:
-        """Return whether the request is over: a scope may be used again, or outlive it."""
-        return self.scope is _ENDED
 
     def serves(self, other: SessionMiddleware) -> bool:
         """Return whether ``other``, further in, is to share this session: a middleware with equal settings."""
@@ -82,12 +67,6 @@ class Responder:
         """Take over what stands in the session's place: a middleware further in puts something else there."""
         self.adopt_replacement()
         self.put_back()
-
-    def put_back(self) -> None:
-        """Put the session back where something else stands, unless another middleware's does."""
-        for scope in (*self.copies, self.scope):
-            if not self.is_anothers(scope):
-                scope["session"] = self.session
 
     async def share(self, inner: SessionMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the application of an equal middleware, with what was changed before in its Cookie field."""
@@ -139,7 +118,7 @@ class Responder:
                     raise
                 message = self.give_up(message)  # this is the page that answers the error
             self.started = message["type"]
-            if self.outside is not _NOTHING:
+            if self.outside is not NOTHING:
                 return self.send_out(message)
         return self.server_send(message)
 
@@ -218,37 +197,21 @@ class Responder:
 
     def merge(self, headers: list[Any], inner: list[Any], changed: bool) -> bool:
         """Settle with an application inside that set this cookie, too. Return whether ours took its place."""
-        middleware, base = self.middleware, self.client
-        before, ours = self.handed.content(), base.content()
+        middleware, client = self.middleware, self.client
+        ours = client.content()
         if changed:
             serialized = middleware.serialize(self.session._content())
             ours = middleware.deserialize(serialized)
             self.client = Stored(serialized, middleware.deserialize)  # what changes from now on comes too late
-        cookie = parse_set_cookie(bytes(inner[-1][1]), self.path)  # the last one is what the client will keep
-        deleted = cookie.deletes or not cookie.value
-        theirs: Content | None = {} if deleted else middleware.open_inner(cookie.value)
-        if theirs is None:
-            passing = middleware.open_starlette(cookie.value)
-            lost = self.lost_to({} if passing is None else passing.content(), base.content(), ours)
-            self.outcome = "not saved, as the response sets a cookie of that name which does not open"
-            self.warn_lost("the response sets a cookie of that name which does not open", lost)
+        theirs = parse_set_cookie(bytes(inner[-1][1]), self.path)  # the last one is what the client will keep
+        settled = settle(middleware, theirs, self.handed, client, ours)
+        self.outcome = settled.outcome
+        self.warn_lost(settled.reason, settled.lost)
+        if settled.content is None:
             return False
-        if self.handed.origin == "starlette" and not deleted:
-            theirs, _ = merge({}, before, theirs)  # they saw no session, so they removed nothing from it
-        merged, lost = merge(before, ours, theirs)
-        self.warn_lost("an application inside changed them, too", lost)
-        if merged and base.origin != "starlette" and not changed_keys(theirs, merged):
-            self.outcome = "saved by an application inside"
-            return False
-        self.outcome = "saved, merged with what an application inside set" if merged else "deleted"
         headers[:] = [header for header in headers if header not in inner]
-        headers.append((b"set-cookie", middleware.render(merged, middleware.serialize(merged))))
+        headers.append((b"set-cookie", middleware.render(settled.content, middleware.serialize(settled.content))))
         return True
-
-    @staticmethod
-    def lost_to(passing: Content, before: Content, ours: Content) -> set[str]:
-        """Return the keys that are lost where the client gets a cookie that we could not merge with."""
-        return {key for key in changed_keys(passing, ours) if key not in passing or key in changed_keys(before, ours)}
 
     def give_up(self, message: Message) -> Message:
         """Return the page that answers a failed save, without a cookie: what the session is now failed as well."""
@@ -278,21 +241,7 @@ class Responder:
         if logger.isEnabledFor(logging.DEBUG):
             self.middleware.log_request(self.path, self.field, self.brought, self.outcome)
         self.leave()
-
-    def leave(self) -> None:
-        """Leave the scope to those outside as they had it, but for the session of the outermost.
-
-        Neither it nor the session leads here from then on: the server's send often leads to the scope, and a circle
-        would wait for the garbage collector.
-        """
-        scope = self.scope
-        scope.pop(KEY, None)
-        if self.outer is not None:
-            scope[KEY] = self.outer
-        if self.outside is not _NOTHING:
-            scope["session"] = self.outside
-        self.scope, self.copies, self.outer = _ENDED, (), None
-        self.started = self.started or "nothing"
+        self.started = self.started or "nothing"  # and nothing will bring it now
 
     def report_late_changes(self, unsent: str) -> None:
         """Warn of what was changed after the session had been saved, or with no response to save it in."""
@@ -324,16 +273,9 @@ class Responder:
 
     def adopt_replacement(self) -> None:
         """Take over what the application put there instead of changing the session; further in counts first."""
-        for scope in (*reversed(self.copies), self.scope):
-            if scope.get("session") is not self.session and not self.is_anothers(scope):
-                self.adopt(scope.get("session"))
-                return
-
-    def is_anothers(self, scope: Scope) -> bool:
-        """Return whether another middleware's session stands there: of this package, or somebody else's."""
-        if scope.get("session") is self.session:
-            return False
-        return scope.get(KEY, self) is not self or is_another_middlewares(scope, self.traces)
+        current = self.standing()
+        if current is not self.session:
+            self.adopt(current)
 
     def adopt(self, current: Any) -> None:
         """Let the session hold what ``current`` holds; it is modified if the client has something else."""

@@ -23,7 +23,8 @@ from ..tagged_json import is_dict
 from ..verified import VerifiedValues
 from ._checks import amount, duration, flag, pattern, seconds
 from ._from_flask import FromFlask
-from ._responder import KEY, Responder
+from ._in_scope import KEY
+from ._responder import Responder
 
 logger = logging.getLogger("starlette_flask")
 

@@ -90,7 +90,12 @@ TESTS: dict[str, list[str]] = {
     "extensions/flask_login.py": ["test_extensions_flask_login.py", "test_package.py"],
     "extensions/flask_wtf.py": ["test_extensions_flask_wtf.py", "test_package.py"],
     "middleware/flask_settings.py": ["against_flask/test_from_flask.py", "against_flask/test_quart.py"],
-    "middleware/_in_scope.py": ["test_replaced_sessions.py", "frameworks/test_other_sessions.py"],
+    "middleware/_in_scope.py": [
+        "test_replaced_sessions.py",
+        "frameworks/test_other_sessions.py",
+        "test_handing_on.py",
+        "test_log.py",
+    ],
     "middleware/_responder.py": [
         "test_conflicts.py",
         "test_late_changes.py",
@@ -99,10 +104,14 @@ TESTS: dict[str, list[str]] = {
         "test_nested_changes.py",
         "test_starlette_cookies.py",
         "test_websockets.py",
+        "test_handing_on.py",
+        "test_log.py",
+        "frameworks/test_other_sessions.py",
         "against_flask/test_requests.py",
         "trust/test_odd_applications.py",
         "trust/test_faults.py",
     ],
+    "middleware/_settlement.py": ["test_conflicts.py", "test_log.py", "test_starlette_cookies.py", "test_handing_on.py"],
     "middleware/sessions.py": [
         "test_sessions.py",
         "test_conflicts.py",

@@ -23,6 +23,7 @@ flask_app = Flask(__name__)
 starlette_app = Starlette()
 session = Session()
 codec = SessionCodec("a secret")
+any_value: Any = "a secret"
 
 # Settings
 SessionMiddleware(app)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
@@ -73,5 +74,5 @@ class NumberTag(JSONTag):
 
 # Tests
 session_transaction(flask_app.test_client(), secret_key="a secret")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-session_transaction(TestClient(app), "a secret")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+session_transaction(TestClient(app), any_value)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 session_transaction(TestClient(app), secret_key="a secret", maxage=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
