@@ -27,8 +27,6 @@ from tests.command_line import call
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 SECRET_KEY = "a long random secret"
-#: Pages that come separately.
-PENDING = {"benchmarks/README.md"}
 EXAMPLES = dict(re.findall(r"<!-- example: (\w+) -->\n```python\n(.*?)```", README, re.DOTALL))
 
 
@@ -155,8 +153,6 @@ class TestText:
         for target in re.findall(r"\]\((?!https:)([^)]+)\)", (ROOT / name).read_text("utf-8")):
             path, _, anchor = target.partition("#")
             file = (ROOT / name).parent / path if path else ROOT / name
-            if file.resolve().relative_to(ROOT).as_posix() in PENDING:
-                continue
             assert file.resolve().exists(), target
             headings = re.findall(r"^#+ (.*)$", file.read_text("utf-8"), re.MULTILINE) if anchor else []
             assert not anchor or anchor in [
