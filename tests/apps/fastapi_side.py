@@ -11,8 +11,8 @@ from starlette.templating import Jinja2Templates
 
 from starlette_flask import SessionCodec
 from starlette_flask.extensions.flashing import flash, get_flashed_messages
-from starlette_flask.extensions.flask_login import load_user_id, login_user, logout_user, remember_cookie, user_id
-from starlette_flask.extensions.flask_wtf import CSRFError, generate_csrf, validate_csrf
+from starlette_flask.extensions.flask_login import load_user_id, login_user, logout_user, remember_cookie
+from starlette_flask.extensions.flask_wtf import generate_csrf, validate_csrf
 from tests.apps import shop
 
 templates = Jinja2Templates(shop.TEMPLATES)
@@ -25,11 +25,14 @@ def secret_key(request: Request) -> str:
 SecretKey = Annotated[str, Depends(secret_key)]
 
 
-async def load_customer(request: Request, key: SecretKey) -> None:
-    """Before anything else: who the session or the remember cookie says this is."""
-    customer = load_user_id(request, key)
-    if customer is not None and customer not in shop.CUSTOMERS:
+async def load_customer(request: Request, key: SecretKey) -> str | None:
+    """Before anything else: the name of whom the session or the remember cookie says this is."""
+    customer_id = load_user_id(request, key)
+    if customer_id is None:
+        return None
+    if customer_id not in shop.CUSTOMERS:
         logout_user(request)
+    return shop.CUSTOMERS.get(customer_id)
 
 
 async def checked_form(request: Request, key: SecretKey) -> dict[str, str]:
@@ -39,17 +42,18 @@ async def checked_form(request: Request, key: SecretKey) -> dict[str, str]:
     return fields
 
 
+Customer = Annotated[str | None, Depends(load_customer)]
 Form = Annotated[dict[str, str], Depends(checked_form)]
 
 router = APIRouter(dependencies=[Depends(load_customer)])
 
 
 @router.get("/")
-async def page(request: Request, key: SecretKey) -> HTMLResponse:
+async def page(request: Request, key: SecretKey, customer: Customer) -> HTMLResponse:
     content = shop.page("FastAPI", "")
     content["cookie"] = shop.received(request.cookies.get(shop.COOKIE), SessionCodec(key))
     content["basket"] = request.session.get("basket", [])
-    content["customer"] = shop.CUSTOMERS.get(user_id(request) or "")
+    content["customer"] = customer
     content["messages"] = get_flashed_messages(request, with_categories=True)
     content["csrf_token"] = generate_csrf(request, key)
     return templates.TemplateResponse(request, "page.html", content)

@@ -60,9 +60,14 @@ def describe(value: object) -> Any:
 
 
 def lines(session: Mapping[str, Any]) -> str:
-    """A session as JSON, one line for each key."""
-    shown = [f"  {json.dumps(key)}: {json.dumps(session[key], ensure_ascii=False)}" for key in sorted(session)]
-    return "{\n" + ",\n".join(shown) + "\n}"
+    """A session as JSON, with a line for each key and each item of a list."""
+
+    def line(value: object) -> str:
+        if isinstance(value, list) and value:
+            return "[\n    " + ",\n    ".join(map(line, value)) + "\n  ]"
+        return json.dumps(value, ensure_ascii=False)
+
+    return "{\n  " + ",\n  ".join(f"{line(key)}: {line(value)}" for key, value in sorted(session.items())) + "\n}"
 
 
 def received(value: str | None, serializer: URLSafeTimedSerializer) -> dict[str, Any] | None:
