@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import secrets
@@ -15,8 +16,11 @@ from typing import Any
 
 import httpx
 import pytest
+import time_machine
 from flask import Flask
+from starlette.testclient import TestClient
 
+from starlette_flask import SessionCodec
 from tests.apps import demo, fastapi_side
 from tests.apps.walk import walk
 
@@ -64,10 +68,12 @@ class TestCommand:
     def test_check_holds(self) -> None:
         done = subprocess.run([*COMMAND, "--check"], cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
-        assert "All 17 steps held" in done.stdout
+        assert "All 27 steps held" in done.stdout
         steps = re.split(r"^ ?\d+\. ", done.stdout, flags=re.MULTILINE)[1:]
-        assert len(steps) == 17
-        assert all("FastAPI sees" in step and "Flask sees" in step for step in steps)
+        assert len(steps) == len({step.splitlines()[0] for step in steps}) == 27
+        basket = [re.findall(r"^  (.) basket\S*", step, re.MULTILINE) for step in steps]
+        assert basket[4:11] == [["+"], [" "], [" ", "+"], [" ", "~"], [" ", "~"], [" ", "-"], ["+", "-"]]
+        assert steps[0].splitlines()[1:] == ["    no session", ""]
 
     def test_serves_until_ctrl_c(self) -> None:
         key = secrets.token_hex()
@@ -99,7 +105,42 @@ class TestCommand:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             assert demo.main(["--port", str(port)]) == 2
-        assert f"can't listen on 127.0.0.1 port {port}" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert f"can't listen on 127.0.0.1 port {port}" in said
+        assert "nox -s demo -- --port 0" in said
+
+
+class TestPages:
+    """Both sides show what the request's cookie is."""
+
+    @pytest.fixture(params=["/", "/flask/"])
+    def visit(self, request: pytest.FixtureRequest) -> Callable[[str], str]:
+        def visit(cookie: str) -> str:
+            client = TestClient(demo.create_app("key"), headers={"Cookie": f"session={cookie}"})
+            return html.unescape(re.sub(r"<[^>]+>", "", client.get(request.param).text))
+
+        return visit
+
+    def test_size_age_content_and_value(self, visit: Callable[[str], str]) -> None:
+        with time_machine.travel("2026-01-02 03:04:05Z", tick=False) as clock:
+            cookie = SessionCodec("key").dumps({"<basket>": [(1, 2)]})
+            clock.shift(5000)
+            page = visit(cookie)
+        assert f"{len('session' + cookie)} bytes of the 4,096" in page
+        assert "signed 5,000 s ago, at\n        03:04:05 UTC" in page
+        assert '{\n  "<basket>": [\n    {"<tuple>": [1, 2]}\n  ]\n}' in page
+        assert cookie in page
+
+    def test_a_cookie_that_another_key_signed(self, visit: Callable[[str], str]) -> None:
+        cookie = SessionCodec("another key").dumps({"basket": []})
+        page = visit(cookie)
+        assert "This request brought no valid cookie." in page
+        assert cookie not in page
+
+    def test_fastapi_signs_out_a_customer_who_is_not_there_any_more(self) -> None:
+        cookie = SessionCodec("key").dumps({"_user_id": "9", "_fresh": True, "basket": []})
+        client = TestClient(demo.create_app("key"), headers={"Cookie": f"session={cookie}"})
+        assert client.get("/debug/session").json()["session"] == {"basket": []}
 
 
 class TestBrokenDemo:
@@ -127,9 +168,9 @@ class TestBrokenDemo:
         assert last.endswith("FastAPI set a cookie when it was only read")
 
     def test_a_log_out_that_does_nothing(self, failure: Callable[[Any], str], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(fastapi_side, "logout_user", lambda _scope: None)
+        monkeypatch.setattr(fastapi_side, "logout_user", lambda _request: None)
         last = failure(demo.create_app("key"))
-        assert last.startswith("FAILED in step 11, ")
+        assert last.startswith("FAILED in step 17, ")
         assert last.endswith("Flask still greets somebody")
 
     def test_a_server_that_is_not_there(self, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from a2wsgi import WSGIMiddleware
 from fastapi import FastAPI
 
+from starlette_flask.extensions.flask_wtf import CSRFError
 from starlette_flask.middleware.sessions import SessionMiddleware
 from tests.apps import fastapi_side
 from tests.apps.flask_side import create_flask_app
@@ -29,12 +30,15 @@ One session, two frameworks
   Flask's page    {url}/flask/
 
 Try this in a browser:
-  1. Sign in on Flask's page, then go to FastAPI's: it greets the same customer.
-  2. Put something in the basket on one page, and look at it on the other.
+  1. Put something in the basket on one page, and look at it on the other.
+  2. Sign in on Flask's page, then go to FastAPI's: it greets the same customer, and the basket is kept.
   3. Leave a message on one page: the other shows it, once.
   4. Sign out on FastAPI's page, then go to Flask's: it has signed out, too.
+Each page shows the session cookie that it received, raw and decoded.
 
-Ctrl-C stops it."""
+Ctrl-C stops it; --port takes another port: nox -s demo -- --port 8001"""
+
+OTHER_ADDRESS = "Choose another --port (0: any free one) or --host, such as: nox -s demo -- --port 0"
 
 
 def create_app(secret_key: str, /, **overrides: Any) -> FastAPI:
@@ -43,6 +47,7 @@ def create_app(secret_key: str, /, **overrides: Any) -> FastAPI:
     app = FastAPI(openapi_url=None)
     app.state.secret_key = secret_key
     app.include_router(fastapi_side.router)
+    app.add_exception_handler(CSRFError, fastapi_side.refuse_form)
     app.mount("/flask", WSGIMiddleware(flask_app))
     app.add_middleware(SessionMiddleware.from_flask, flask_app=flask_app, **overrides)
     return app
@@ -71,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         print("\nStopped.")
         return 130 if arguments.check else 0
     except (OSError, OverflowError) as error:
-        print(f"can't listen on {arguments.host} port {port}: {error}", file=sys.stderr)
+        print(f"can't listen on {arguments.host} port {port}: {error}\n{OTHER_ADDRESS}", file=sys.stderr)
         return 2
 
 

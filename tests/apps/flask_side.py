@@ -6,6 +6,7 @@ from flask import (
     Blueprint,
     Flask,
     abort,
+    current_app,
     flash,
     get_flashed_messages,
     redirect,
@@ -15,7 +16,8 @@ from flask import (
     url_for,
 )
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
-from flask_wtf.csrf import CSRFProtect, generate_csrf
+from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
+from itsdangerous import URLSafeTimedSerializer
 from werkzeug import Response
 
 from tests.apps import shop
@@ -45,11 +47,20 @@ def create_flask_app(secret_key: str) -> Flask:
 
 @blueprint.get("/")
 def page() -> str:
-    content = shop.page("Flask", request.script_root, session)
-    customer = current_user.name if current_user.is_authenticated else None
-    messages = get_flashed_messages(with_categories=True)
-    token = generate_csrf()
-    return render_template("page.html", **content, customer=customer, messages=messages, csrf_token=token)
+    return render_template(
+        "page.html",
+        **shop.page("Flask", request.script_root),
+        cookie=shop.received(request.cookies.get(shop.COOKIE), serializer()),
+        basket=session.get("basket", []),
+        customer=current_user.name if current_user.is_authenticated else None,
+        messages=get_flashed_messages(with_categories=True),
+        csrf_token=generate_csrf(),
+    )
+
+
+@blueprint.app_errorhandler(CSRFError)
+def refuse_form(error: CSRFError) -> tuple[str, int]:
+    return render_template("refused.html", **shop.page("Flask", request.script_root), reason=error.description), 400
 
 
 @blueprint.get("/debug/session")
@@ -62,6 +73,7 @@ def sign_in() -> Response:
     customer = load_customer(request.form.get("customer", ""))
     if customer is None:
         abort(400)
+    session.pop("csrf_token")  # the basket stays; a token that somebody may have planted does not
     login_user(customer, remember="remember" in request.form)
     return back()
 
@@ -102,3 +114,8 @@ def forget() -> Response:
 
 def back() -> Response:
     return redirect(url_for("shop.page"), 303)
+
+
+def serializer() -> URLSafeTimedSerializer:
+    """Flask's own, which reads and signs its session cookie."""
+    return current_app.session_interface.get_signing_serializer(current_app)  # type: ignore[attr-defined]

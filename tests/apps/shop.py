@@ -1,4 +1,4 @@
-"""What both sides of the demo share: customers, the basket, and how a session is shown."""
+"""What both sides of the demo share: customers, the basket, and how a session and its cookie are shown."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 CUSTOMERS = {"1": "Ada Lovelace", "2": "Grace Hopper", "3": "Zoë <Łukasz> & Co."}
 
 MOST_ITEMS = 6
 LONGEST_TEXT = 40  # characters; the whole session travels in one cookie of 4 kB
+
+COOKIE = "session"
+LARGEST_COOKIE = 4096  # bytes of name and value that browsers keep
 
 
 def put(basket: list[dict[str, Any]], name: str, side: str) -> bool:
@@ -27,7 +32,7 @@ def put(basket: list[dict[str, Any]], name: str, side: str) -> bool:
             return True
     if not name or len(basket) >= MOST_ITEMS:
         return False
-    now = datetime.now(timezone.utc)
+    now = datetime.now(timezone.utc).replace(microsecond=0)
     basket.append({"id": uuid4(), "name": name, "count": 1, "added": now, "by": (side,)})
     return True
 
@@ -54,15 +59,41 @@ def describe(value: object) -> Any:
     return {f"<{type(value).__name__}>": shown}
 
 
-def page(side: str, base: str, session: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page shows of the session as it was received; `base` is the path of this side."""
-    received = json.dumps(describe(dict(session)), indent=2, sort_keys=True, ensure_ascii=False)
+def lines(session: Mapping[str, Any]) -> str:
+    """A session as JSON, with a line for each key and each item of a list."""
+
+    def line(value: object) -> str:
+        if isinstance(value, list) and value:
+            return "[\n    " + ",\n    ".join(map(line, value)) + "\n  ]"
+        return json.dumps(value, ensure_ascii=False)
+
+    return "{\n  " + ",\n  ".join(f"{line(key)}: {line(value)}" for key, value in sorted(session.items())) + "\n}"
+
+
+def received(value: str | None, serializer: URLSafeTimedSerializer) -> dict[str, Any] | None:
+    """The session cookie of a request, decoded by one side's own serializer; `None` without a valid one."""
+    if value is None:
+        return None
+    try:
+        session, signed_at = serializer.loads(value, return_timestamp=True)
+    except BadSignature:
+        return None
+    return {
+        "parts": value.rsplit(".", 2),
+        "bytes": len(f"{COOKIE}{value}"),
+        "signed_at": signed_at,
+        "age": int((datetime.now(timezone.utc) - signed_at).total_seconds()),
+        "session": lines(describe(session)),
+    }
+
+
+def page(side: str, base: str) -> dict[str, Any]:
+    """What every page says of its side; `base` is that side's path."""
     return {
         "side": side,
         "base": base,
         "other": {"Flask": ("FastAPI", "/"), "FastAPI": ("Flask", "/flask/")}[side],
         "customers": CUSTOMERS,
-        "basket": session.get("basket", []),
-        "received": received,
         "longest": LONGEST_TEXT,
+        "largest": LARGEST_COOKIE,
     }

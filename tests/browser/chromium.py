@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from tests.apps.demo import create_app
 from tests.apps.server import serve
@@ -63,7 +63,13 @@ def press(page: Page, button: str, **fields: str) -> None:
             field.select_option(value)
         else:
             field.fill(value)
-    form.locator(button).click()
+    click(form.locator(button))
+
+
+def click(target: Locator) -> None:
+    """Click what leads to another page, and wait for that: a browser may show the old one for a while."""
+    with target.page.expect_navigation():
+        target.click()
 
 
 def take_picture(file: str) -> None:

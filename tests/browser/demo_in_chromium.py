@@ -19,7 +19,7 @@ from tests.apps.server import serve
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from .chromium import NAMES, find_chromium, press, run_chromium  # after the check that playwright is there
+from .chromium import NAMES, click, find_chromium, press, run_chromium  # after the check that playwright is there
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -32,7 +32,16 @@ SEND_AND_STAY = """button => {
     return fetch(form.action, {method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual"});
 }"""
 
-SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
+SIZES = {"narrow": (400, 800), "wide": (1200, 900)}
+
+#: Whether the cookie is in sight, and nothing that has the focus is behind it.
+IN_SIGHT = """() => {
+    const cookie = document.querySelector("#cookie").getBoundingClientRect();
+    const top = Math.max(cookie.top, 0), bottom = Math.min(cookie.bottom, innerHeight);
+    const focused = document.activeElement.getBoundingClientRect();
+    const there = document.elementFromPoint(focused.x + focused.width / 2, focused.y + focused.height / 2);
+    return bottom - top > 200 && document.activeElement.contains(there);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -77,36 +86,36 @@ class TestDemo:
         page.goto(f"{url}/flask/")
         press(page, "#sign-in", customer="1")
         assert page.locator("#who").inner_text() == "Hello, Ada Lovelace!"
-        page.click("#other-side")
+        click(page.locator("#other-side"))
         assert page.url == f"{url}/"
         assert page.locator("#who").inner_text() == "Hello, Ada Lovelace!"
         press(page, "#sign-out")
         assert page.locator("#who").inner_text() == "Nobody is signed in"
-        page.click("#other-side")
+        click(page.locator("#other-side"))
         assert page.url == f"{url}/flask/"
         assert page.locator("#who").inner_text() == "Nobody is signed in"
 
     def test_sign_in_on_fastapis_side_and_out_on_flasks(self, page: Page, url: str) -> None:
         page.goto(url)
         press(page, "#sign-in", customer="3")
-        page.click("#other-side")
+        click(page.locator("#other-side"))
         assert page.locator("#who").inner_text() == "Hello, Zoë <Łukasz> & Co.!"
         press(page, "#sign-out")
-        page.click("#other-side")
+        click(page.locator("#other-side"))
         assert page.locator("#who").inner_text() == "Nobody is signed in"
 
     def test_basket(self, page: Page, url: str) -> None:
         page.goto(f"{url}/flask/")
         press(page, "#add", name="tea")
-        page.click("#other-side")
+        click(page.locator("#other-side"))
         press(page, "#add", name="tea")
         press(page, "#add", name="coffee")
-        page.click("#other-side")
+        click(page.locator("#other-side"))
         assert page.locator("li > span").all_inner_texts() == ["tea (2)", "coffee (1)"]
         content = json.loads(page.locator("#session-content").inner_text())
         assert content["basket"][0]["by"] == {"<tuple>": ["Flask", "FastAPI"]}
-        page.get_by_role("button", name="Take out tea").click()
-        page.click("#other-side")
+        click(page.get_by_role("button", name="Take out tea"))
+        click(page.locator("#other-side"))
         assert page.locator("li > span").all_inner_texts() == ["coffee (1)"]
 
     @pytest.mark.parametrize(("side", "other"), [("/flask/", "/"), ("/", "/flask/")])
@@ -127,7 +136,7 @@ class TestDemo:
         press(page, "#sign-in", customer="1")
         by_flask = stored(page, "session")
         assert len(page.context.cookies()) == 1
-        page.click("#other-side")
+        click(page.locator("#other-side"))
         press(page, "#add", name="tea")
         by_fastapi = stored(page, "session")
         assert by_fastapi.pop("value") != by_flask.pop("value")
@@ -143,6 +152,30 @@ class TestDemo:
         }
         assert page.evaluate("document.cookie") == ""
 
+    def test_cookie_on_the_page_is_the_one_in_the_browser(self, page: Page, url: str) -> None:
+        page.goto(f"{url}/flask/")
+        assert "no valid cookie" in page.locator("#cookie").inner_text()
+        press(page, "#add", name="tea")
+        page.reload()  # Flask-Login has marked the session as not fresh in the response before
+        for _ in range(2):
+            value = stored(page, "session")["value"]
+            assert page.locator("#cookie-value").inner_text() == value
+            assert page.locator("#cookie-size").inner_text() == f"{len('session' + value)} bytes"
+            click(page.locator("#other-side"))
+
+    @pytest.mark.parametrize("side", ["/flask/", "/"])
+    def test_form_of_an_older_session(self, context: BrowserContext, url: str, side: str) -> None:
+        page = context.new_page()  # the browser reports the status as an error
+        page.goto(f"{url}{side}")
+        page.context.clear_cookies()
+        page.locator("[name=name]").fill("tea")
+        with page.expect_response(lambda response: response.request.method == "POST") as refused:
+            click(page.locator("#add"))
+        assert refused.value.status == 400
+        click(page.locator("#again"))
+        press(page, "#add", name="tea")
+        assert page.locator("li > span").all_inner_texts() == ["tea (1)"]
+
     def test_forget(self, page: Page, url: str) -> None:
         page.goto(url)
         press(page, "#add", name="tea")
@@ -151,23 +184,47 @@ class TestDemo:
         assert page.context.cookies() == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
 class TestLook:
     """The pages fit a phone and a desktop, in light and dark."""
 
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    @pytest.mark.parametrize("size", SIZES)
-    def test_nothing_is_wider_than_the_window(self, browser: Browser, url: str, size: str, scheme: Any) -> None:
+    @pytest.fixture
+    def page(self, browser: Browser, size: str, scheme: Any) -> Iterator[Page]:
         width, height = SIZES[size]
         page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-        try:
-            for side in ("/flask/", "/"):
-                page.goto(f"{url}{side}")
-                press(page, "#add", name="m" * 40)
-                assert page.evaluate("document.documentElement.scrollWidth") <= width
-                background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-                assert (sum(map(int, background[4:-1].split(","))) > 3 * 128) == (scheme == "light")
-        finally:
-            page.close()
+        yield page
+        page.close()
+
+    def test_nothing_is_wider_than_the_window(self, page: Page, url: str, size: str, scheme: str) -> None:
+        for side in ("/flask/", "/"):
+            page.goto(f"{url}{side}")
+            press(page, "#add", name="m" * 40)
+            self.look(page, size, scheme)
+            page.evaluate("document.querySelector('#add').form.csrf_token.value = ''")
+            press(page, "#add", name="tea")
+            assert page.locator("#refused").is_visible()
+            self.look(page, size, scheme)
+
+    def look(self, page: Page, size: str, scheme: str) -> None:
+        width, _ = SIZES[size]
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, background[4:-1].split(","))) > 3 * 128) == (scheme == "light")
+
+    def test_the_cookie_stays_in_sight_when_the_basket_is_long(self, page: Page, url: str) -> None:
+        page.goto(f"{url}/flask/")
+        for number in range(6):
+            press(page, "#add", name=f"{number} of the things in the basket")
+        for end in ("0", "document.body.scrollHeight"):
+            page.evaluate(f"scrollTo(0, {end})")
+            assert page.evaluate(IN_SIGHT)
+        page.evaluate("scrollTo(0, 0)")
+        while True:
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.id == 'cookie'"):
+                break
+            assert page.evaluate(IN_SIGHT), page.evaluate("document.activeElement.outerHTML")
 
 
 async def counter(scope: Any, receive: Any, send: Any) -> None:
