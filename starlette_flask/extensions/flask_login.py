@@ -60,20 +60,17 @@ def load_user_id(
 
     * a user whom the remember cookie logs in gets the ``_id`` that strong protection asks for on the next page; one
       whom Flask-Login logged in without it gets it here, if the request still has their cookie;
-    * a session without a user is not protected. Flask-Login takes such a session for a stolen one, and under
-      strong protection deletes the remember cookie without looking at it;
+    * a session without a user is not protected; Flask-Login would delete the remember cookie without a look;
     * a cookie under a retired key logs in, too, and leaves the note to sign it with the current one.
 
     Look up whether the user exists; if not, call :func:`logout_user`.
 
-    :param scope: the ASGI scope, or a request or WebSocket object.
+    :param scope: the ASGI scope, or a request or WebSocket.
     :param secret_key: the Flask application's ``SECRET_KEY``.
     :param secret_key_fallbacks: retired keys, oldest first, under which a remember cookie still logs in.
     :param protection: the Flask application's ``SESSION_PROTECTION``, or ``login_manager.session_protection``.
     :param remember_cookie: ``REMEMBER_COOKIE_NAME`` of the Flask application.
-    :raises RuntimeError: there is no session in the scope.
-    :raises TypeError: ``scope`` is a session.
-    :raises TypeError, ValueError: a key is not valid, as for :func:`encode_remember_cookie`; another ``protection``.
+    :raises RuntimeError, TypeError, ValueError: there is no session in the scope; a key or ``protection`` is not valid.
     """
     session = session_of(scope)
     *retired, current = _remember_token.keys(secret_key, secret_key_fallbacks)
