@@ -241,7 +241,6 @@ def _arguments() -> tuple[_Parser, Sequence[str]]:
     add("--salt", help="(default: cookie-session)")
     add("--digest", choices=DIGESTS, help="(default: sha1)")
     add("--key-derivation", choices=DERIVATIONS, help="(default: hmac)")
-
     form: Any = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
     parser = _Parser("starlette-flask", description=__doc__, epilog=_END, **form)
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")

@@ -70,7 +70,7 @@ def load_user_id(
     :param secret_key_fallbacks: retired keys, oldest first, under which a remember cookie still logs in.
     :param protection: the Flask application's ``SESSION_PROTECTION``, or ``login_manager.session_protection``.
     :param remember_cookie: ``REMEMBER_COOKIE_NAME`` of the Flask application.
-    :raises RuntimeError, TypeError, ValueError: there is no session in the scope; a key or ``protection`` is not valid.
+    :raises RuntimeError, TypeError, ValueError: no session in the scope; a key or ``protection`` that is not valid.
     """
     session = session_of(scope)
     *retired, current = _remember_token.keys(secret_key, secret_key_fallbacks)
