@@ -27,7 +27,7 @@ _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.
 
 
 class Responder(SessionInScope):
-    """The session of one request, and how far the response is.
+    """The session of one request, and the state of its response.
 
     Two baselines: whether to save is judged against what the ``client`` has; where an application inside sets this
     cookie, too, both sides are merged from what was ``handed`` on to it.
@@ -162,14 +162,14 @@ class Responder(SessionInScope):
         return self.client.origin == "starlette"
 
     def is_changed(self) -> bool:
-        """Return whether the session is another one than the client has, or has to be rewritten for it."""
+        """Return whether the session differs from what the client has, or has to be rewritten for it."""
         session = self.session
         if session._modified is not None:
             return session._modified
         return (session.accessed and self.is_foreign()) or bool(session._exposed and self.is_changed_in_place())
 
     def is_changed_in_place(self) -> bool:
-        """Return whether a value that the application got hold of is another one than the client has."""
+        """Return whether a value that the application got hold of differs from what the client has."""
         session, self.client = self.session, self.client.thawed()
         before = self.client.content()
         for key in session._exposed:

@@ -59,7 +59,7 @@ class SessionMiddleware:
     :param leeway: seconds by which a signature may lie in the future, for servers whose clocks differ.
     :param allow_path_regex: only paths that match from their start have a session; the others pass untouched.
     :param accept_starlette_cookies: open cookies that Starlette's middleware signed with these keys, too, and
-        write them in Flask's format with that very response.
+        rewrite them in Flask's format where a request reads or writes the session.
     :param cache_size: bytes of memory, at most, for what verified values hold, so that a browser's next request is
         cheaper; 0: nothing is kept, nor is it where ``serializer`` is given.
 
@@ -160,7 +160,7 @@ class SessionMiddleware:
                 await outer.share(self, scope, receive, send)
                 return
         responder = Responder(self, scope, send, outer)
-        unsent = ""  # a cancellation is nobody's mistake
+        unsent = ""  # a cancellation is not an error
         try:
             await self.app(scope, receive, responder.send)
             unsent = "the application sent no response"
@@ -264,7 +264,7 @@ class SessionMiddleware:
         return self._field(self._codec.sign(self._codec.pack(serialized), int(now)), now, content)
 
     def renew(self, content: Content, serialized: bytes) -> bytes:
-        """Return the Set-Cookie field that gives the client what it has, dated anew.
+        """Return the Set-Cookie field that gives the client what it has, with a new date.
 
         Every response does so for a permanent session, and the client's next request brings that value.
         """
