@@ -126,7 +126,7 @@ class TestPages:
             cookie = SessionCodec("key").dumps({"<basket>": [(1, 2)]})
             clock.shift(5000)
             page = visit(cookie)
-        assert f"{len('session' + cookie)} bytes of the 4,096" in page
+        assert f"{len('session' + cookie)} bytes of at most 4,096" in page
         assert "signed 5,000 s ago, at\n        03:04:05 UTC" in page
         assert '{\n  "<basket>": [\n    {"<tuple>": [1, 2]}\n  ]\n}' in page
         assert cookie in page

@@ -28,12 +28,12 @@ FLAGS = [
 ]
 
 BOTH_SIDES = """sides => {
-    document.body.style.cssText = "display: flex; gap: 12px; margin: 0; padding: 12px; max-width: none";
+    document.body.style.cssText = "display: flex; flex-direction: column; gap: 12px; margin: 0; padding: 12px; max-width: none";
     document.body.style.background = "#8a8d91";
     document.body.replaceChildren(...sides.map(side => {
         const frame = document.createElement("iframe");
         frame.src = side;
-        frame.style.cssText = "flex: 1; height: calc(100vh - 24px); border: 0; border-radius: 6px";
+        frame.style.cssText = "height: calc((100vh - 36px) / 2); border: 0; border-radius: 6px";
         return frame;
     }));
 }"""
@@ -73,14 +73,13 @@ def click(target: Locator) -> None:
 
 
 def take_picture(file: str) -> None:
-    """Both sides beside each other, with a customer, a basket and a message."""
+    """One side above the other, with a customer, a basket and the cookie, raw and decoded."""
     with serve(create_app(secrets.token_hex())) as url, run_chromium() as browser:
-        page = browser.new_page(viewport={"width": 1160, "height": 900}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1160, "height": 1290}, color_scheme="light")
         page.goto(f"{url}/flask/")
         press(page, "#sign-in", customer="1")
         press(page, "#add", name="tea")
         page.goto(url)
-        press(page, "#add", name="coffee")
         press(page, "#add", name="tea")
         page.evaluate(BOTH_SIDES, [f"{url}/flask/", f"{url}/"])
         page.wait_for_function("frames.length == 2 && [0, 1].every(i => frames[i].document.readyState == 'complete')")

@@ -32,15 +32,14 @@ SEND_AND_STAY = """button => {
     return fetch(form.action, {method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual"});
 }"""
 
-SIZES = {"narrow": (400, 800), "wide": (1200, 900)}
+SIZES = {"narrow": (400, 800), "wide": (1200, 600)}
 
-#: Whether the cookie is in sight, and nothing that has the focus is behind it.
+#: Whether the cookie is in sight, from its title on, and nothing that has the focus is behind it.
 IN_SIGHT = """() => {
-    const cookie = document.querySelector("#cookie").getBoundingClientRect();
-    const top = Math.max(cookie.top, 0), bottom = Math.min(cookie.bottom, innerHeight);
+    const cookie = document.querySelector("#cookie-title").getBoundingClientRect();
     const focused = document.activeElement.getBoundingClientRect();
     const there = document.elementFromPoint(focused.x + focused.width / 2, focused.y + focused.height / 2);
-    return bottom - top > 200 && document.activeElement.contains(there);
+    return cookie.top >= 0 && cookie.bottom + 200 <= innerHeight && document.activeElement.contains(there);
 }"""
 
 
