@@ -28,12 +28,12 @@ FLAGS = [
 ]
 
 BOTH_SIDES = """sides => {
-    document.body.style.cssText = "display: flex; flex-direction: column; gap: 12px; margin: 0; padding: 12px; max-width: none";
+    document.body.style.cssText = "display: grid; gap: 12px; margin: 0; padding: 12px; max-width: none";
     document.body.style.background = "#8a8d91";
     document.body.replaceChildren(...sides.map(side => {
         const frame = document.createElement("iframe");
         frame.src = side;
-        frame.style.cssText = "height: calc((100vh - 36px) / 2); border: 0; border-radius: 6px";
+        frame.style.cssText = "width: 100%; height: calc((100vh - 36px) / 2); border: 0; border-radius: 6px";
         return frame;
     }));
 }"""
@@ -75,7 +75,7 @@ def click(target: Locator) -> None:
 def take_picture(file: str) -> None:
     """One side above the other, with a customer, a basket and the cookie, raw and decoded."""
     with serve(create_app(secrets.token_hex())) as url, run_chromium() as browser:
-        page = browser.new_page(viewport={"width": 1160, "height": 1290}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1160, "height": 1330}, color_scheme="light")
         page.goto(f"{url}/flask/")
         press(page, "#sign-in", customer="1")
         press(page, "#add", name="tea")
