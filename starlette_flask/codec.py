@@ -209,11 +209,12 @@ class SessionCodec(URLSafeTimedSerializer):
     def key_number(self, value: bytes) -> int:
         """Return which key made the signature of a value that opens: 0 the current one, 1 the newest fallback."""
         signer = self.make_signer()
-        for number, key in enumerate(reversed(self.secret_keys)):
+
+        def has_signed(key: bytes) -> bool:
             signer.secret_keys = [key]
-            if Signer.validate(signer, value):
-                return number
-        return 0
+            return Signer.validate(signer, value)
+
+        return next((number for number, key in enumerate(reversed(self.secret_keys)) if has_signed(key)), 0)
 
     # Writing: mapping -> serialized -> payload -> signed value.
 
