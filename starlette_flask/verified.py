@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .contents import Stored
 
 #: Bytes that an entry takes in the table beside its key and what the value holds, at most.
-_ENTRY = 250
+_ENTRY = 280
 #: The part of the room that one value may take at most.
 _LARGEST = 1 / 64
 

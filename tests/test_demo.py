@@ -122,7 +122,7 @@ class TestPages:
         return visit
 
     def test_size_age_content_and_value(self, visit: Callable[[str], str]) -> None:
-        with time_machine.travel("2026-01-02 03:04:05Z", tick=False) as clock:
+        with time_machine.travel("2026-01-02 03:04:05+00:00", tick=False) as clock:
             cookie = SessionCodec("key").dumps({"<basket>": [(1, 2)]})
             clock.shift(5000)
             page = visit(cookie)

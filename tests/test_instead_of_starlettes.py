@@ -105,7 +105,9 @@ def test_a_negative_age_is_one_that_nothing_has(make: Make, max_age: int) -> Non
     assert make(max_age=max_age, cookie=value[1]).get("/show").json() == {}
 
 
-def test_an_age_of_0_is_sent(make: Make) -> None:
+def test_an_age_of_0_is_sent(make: Make, request: pytest.FixtureRequest) -> None:
+    if "theirs" in request.node.name and tuple(map(int, starlette.__version__.split(".")[:2])) < (1, 10):
+        pytest.skip("older ones take 0 for no age")
     assert "max-age=0" in attributes(make(max_age=0).post("/update", json={"some": "data"}))
 
 

@@ -376,8 +376,11 @@ class TestMemory:
         values = VerifiedValues(16 << 20)
         cookies = []
         for number in range(10_000):
-            value, holds = kept(number, SHAPES["a log-in"])
-            values.add(value, holds)
+            content = {**SHAPES["a log-in"], "_id": f"{number:0128x}", "_user_id": f"{number:04}"}
+            serialized = CODEC.serialize(content)
+            assert len(serialized) == 243
+            value = CODEC.sign(CODEC.pack(serialized), NOW)
+            values.add(value, stored(CODEC.deserialize(serialized), serialized, CODEC.deserialize, NOW))
             cookies.append(value)
         assert all(values.get(value) for value in cookies)
 
@@ -389,10 +392,10 @@ class TestMemory:
         assert values.get(entries[1][0]) is None
 
     def test_no_value_takes_more_than_a_small_part(self) -> None:
-        values = VerifiedValues(1 << 16)
+        values = VerifiedValues(1 << 17)
         small = kept(1, {"text": "a" * 100})
         values.add(*small)
-        large = kept(1, {"text": "a" * 1000})
+        large = kept(1, {"text": "a" * 3000})
         values.add(*large)
         assert values.get(small[0])
         assert values.get(large[0]) is None

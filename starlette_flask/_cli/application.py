@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 import traceback
@@ -17,7 +18,7 @@ from ..middleware.flask_settings import Settings, flask_settings
 from ..middleware.sessions import SessionMiddleware
 
 _PACKAGE = Path(__file__).parents[1]
-_IMPORTLIB = Path(importlib.__file__ or "").parent
+_STDLIB = Path(os.__file__).parent
 _TARGET = re.compile(r"([^\W\d][\w.]*):([^\W\d][\w.]*)(\(\))?")
 _MOST = 1000  # objects to look at: one that makes up its attributes would have no end
 #: Where applications and middlewares keep what they wrap; ``__self__`` leads from ``flask_app.wsgi_app`` to its app.
@@ -67,8 +68,11 @@ def _told(what: str) -> Generator[None]:
 
 
 def _is_theirs(filename: str) -> bool:
-    """Return whether a file is neither this package's nor Python's own importing."""
-    return not filename.startswith("<frozen") and not {_PACKAGE, _IMPORTLIB} & {*Path(filename).parents}
+    """Return whether a file is neither this package's nor the standard library's."""
+    path = Path(filename)
+    is_installed = "site-packages" in path.parts  # below the standard library
+    is_python_s = filename.startswith("<frozen") or (_STDLIB in path.parents and not is_installed)
+    return not is_python_s and _PACKAGE not in path.parents
 
 
 def find_middleware(target: str, notes: list[str]) -> SessionMiddleware:
