@@ -14,7 +14,6 @@ import zlib
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from functools import lru_cache
 from os import PathLike
 from time import time
 from typing import Any, cast
@@ -43,18 +42,6 @@ def _base64(data: bytes) -> bytes:
 def _unbase64(text: bytes) -> bytes:
     # Padded by the length as it came and read leniently, so that what itsdangerous accepts is accepted, no more.
     return a2b_base64(text.translate(_FROM_URL) + _PADDING[len(text) & 3])
-
-
-def _pack(serialized: bytes) -> bytes:
-    compressed = zlib.compress(serialized)
-    # The condition is itsdangerous' (URLSafeSerializerMixin.dump_payload), and decides about the bytes.
-    shorter = len(compressed) < len(serialized) - 1
-    return b"." + _base64(compressed) if shorter else _base64(serialized)
-
-
-#: The bytes up to which what is packed is kept for a moment.
-_REPACKED = 4096
-_repack = lru_cache(maxsize=64)(_pack)  # a permanent session's renewal takes 8 us less
 
 
 def is_current(signed_at: int, max_age: int, leeway: int) -> bool:
@@ -229,7 +216,8 @@ class SessionCodec(URLSafeTimedSerializer):
 
     def serialize(self, obj: Any) -> bytes:
         """Return the serialized mapping, tagged JSON in ASCII, which is equal for equal sessions."""
-        return want_bytes(self.serializer.dumps(obj))
+        serialized: Any = self.serializer.dumps(obj)
+        return serialized.encode() if isinstance(serialized, str) else serialized
 
     def deserialize(self, serialized: bytes) -> Any:
         """Return the mapping that :meth:`serialize` made this of. Raises ``BadPayload`` where there is none."""
@@ -240,11 +228,10 @@ class SessionCodec(URLSafeTimedSerializer):
 
     def pack(self, serialized: bytes) -> bytes:
         """Return the payload of a serialized mapping."""
-        return _pack(serialized)
-
-    def repack(self, serialized: bytes) -> bytes:
-        """Do as :meth:`pack` for what is likely to be packed again: a session renewed by each of a page's requests."""
-        return _repack(serialized) if len(serialized) <= _REPACKED else self.pack(serialized)
+        compressed = zlib.compress(serialized)
+        # The condition is itsdangerous' (URLSafeSerializerMixin.dump_payload), and decides about the bytes.
+        shorter = len(compressed) < len(serialized) - 1
+        return b"." + _base64(compressed) if shorter else _base64(serialized)
 
     def sign(self, payload: bytes, now: int) -> bytes:
         """Return the signed value of a payload, dated ``now`` in Unix seconds if an HMAC behind a dot signs it."""

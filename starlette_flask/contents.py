@@ -15,6 +15,7 @@ from __future__ import annotations
 import marshal
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from math import copysign
 from sys import getsizeof
 from typing import Any, cast
@@ -120,16 +121,28 @@ def thaw(frozen: bytes) -> Content:
 
 
 class Stored:
-    """What a client's cookie holds. It never changes, so any number of requests may start from it."""
+    """What a client's cookie holds. That never changes, so any number of requests may start from it."""
 
-    __slots__ = ("_get", "_held", "origin", "signed_at")
+    __slots__ = ("_get", "_held", "_size", "canonical", "origin", "signed_at", "value")
 
-    def __init__(self, held: Any, get: Callable[[Any], Content], signed_at: int = 0, origin: str = "flask") -> None:
-        self._held, self._get = held, get
+    def __init__(
+        self,
+        held: Any,
+        get: Callable[[Any], Content],
+        signed_at: int = 0,
+        origin: str = "flask",
+        value: bytes = b"",
+        canonical: bool = False,
+    ) -> None:
+        self._held, self._get, self._size = held, get, 0
         #: Unix seconds.
         self.signed_at = signed_at
         #: Whose format the cookie has, ``"flask"`` or ``"starlette"``; else why there is none that opens.
         self.origin = origin
+        #: The cookie's value as it came, if it came in one.
+        self.value = value
+        #: Whether this value has the payload that we would write; found out when it is first renewed.
+        self.canonical = canonical
 
     def content(self) -> Content:
         """Return the content; to be copied before its keys are changed. Nested values are the caller's own."""
@@ -137,17 +150,23 @@ class Stored:
 
     def thawed(self) -> Stored:
         """Return the same with objects that nobody changes, for one request to compare with more than once."""
-        return Stored(self.content(), _itself, self.signed_at, self.origin)
+        return self if self._get is _itself else Stored(self.content(), _itself, self.signed_at, self.origin)
+
+    def renewed(self, value: bytes, signed_at: int) -> Stored:
+        """Return the same, as a ``value`` holds it that was written of it with a new date."""
+        return Stored(self._held, self._get, signed_at, self.origin, value, self.canonical)
 
     def size(self) -> int:
-        """Return the bytes of memory that it takes, at most."""
-        held = self._held
-        parts: tuple[Any, ...] = (held, *held, *held.values()) if is_dict(held) else (held,)
-        return _OVERHEAD + sum(map(getsizeof, parts))
+        """Return the bytes of memory that it takes at most, with its value."""
+        if not self._size:
+            held = self._held
+            parts: tuple[Any, ...] = (held, *held, *held.values()) if is_dict(held) else (held,)
+            self._size = _OVERHEAD + getsizeof(self.value) + sum(map(getsizeof, parts))
+        return self._size
 
 
-#: The object itself, its number and what the garbage collector adds.
-_OVERHEAD = 150
+#: The object itself, its numbers and what the garbage collector adds.
+_OVERHEAD = 210
 
 
 def _itself(content: Content) -> Content:
@@ -160,16 +179,18 @@ def stored(
     parse: Callable[[bytes], Content],
     signed_at: int = 0,
     origin: str = "flask",
+    value: bytes = b"",
 ) -> Stored:
     """Return what a cookie holds, from its ``content`` and the ``serialized`` text that ``parse`` reads it from."""
     if IMMUTABLE.issuperset(map(type, content.values())):
-        return Stored(content, _itself, signed_at, origin)  # most sessions: 1.0 us less than to thaw
+        return Stored(content, _itself, signed_at, origin, value)  # most sessions: 1.0 us less than to thaw
     try:
-        return Stored(freeze(content), thaw, signed_at, origin)
+        return Stored(freeze(content), thaw, signed_at, origin, value)
     except ValueError:  # a datetime in a list
-        return Stored(serialized, parse, signed_at, origin)
+        return Stored(serialized, parse, signed_at, origin, value)
 
 
+@lru_cache(maxsize=64)  # for each reason, one object serves all requests
 def nothing(origin: str) -> Stored:
     """Return what a client has that brings no cookie that opens."""
     return Stored({}, _itself, 0, origin)

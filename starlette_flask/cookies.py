@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timezone
 from email.utils import formatdate, parsedate_to_datetime
 from time import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 _BLANKS = b" \t"
@@ -163,7 +163,6 @@ _COOKIE_OCTETS = re.compile(r"[!#$%&'()*+\-./0-9:<=>?@A-Z\[\]^_`a-z{|}~]*")
 _NOT_IN_QUOTES = re.compile(rb"[\x00-\x1f\",;\\\x7f-\xff]")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f;]")
-_LENGTH = len(b"set-cookie")
 _SAME_SITE = ("Strict", "Lax", "None")
 
 
@@ -298,14 +297,6 @@ class CookieWriter:
         """Return whether a browser sends the cookie back to this path (RFC 6265 5.1.4)."""
         path = "/" if self._path is None else unquote(self._path)
         return path == "/" or request_path == path or request_path.startswith(path.rstrip("/") + "/")
-
-    def fields_among(self, headers: Iterable[Any], path: str) -> list[Any]:
-        """Return those headers of the response to a request for ``path`` that set this very cookie."""
-        found: list[Any] = []
-        for header in headers:  # of every response: a comprehension takes 0.2 us more, not to ask the length 0.2 us
-            if len(header[0]) == _LENGTH and header[0].lower() == b"set-cookie" and self.is_set_by(header[1], path):
-                found.append(header)
-        return found
 
     def is_set_by(self, field: bytes, request_path: str) -> bool:
         """Return whether a Set-Cookie field sets this very cookie: its name, domain, path and partitioning."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from sys import getsizeof
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -41,20 +40,16 @@ class VerifiedValues:
                 pass
         return found
 
-    def add(self, value: bytes, stored: Stored) -> None:
-        """Keep what ``value`` holds, unless it would take more than a small part of the room."""
-        size = _size(value, stored)
+    def add(self, stored: Stored) -> None:
+        """Keep what a value holds, unless it would take more than a small part of the room."""
+        size = _ENTRY + stored.size()
         if size > self._room * _LARGEST:
             return
         with self._lock:
-            if value in self._values:  # another thread was here before
+            if stored.value in self._values:  # another thread was here before
                 return
-            self._values[value] = stored
+            self._values[stored.value] = stored
             self._taken += size
             while self._taken > self._room:
-                oldest, gone = self._values.popitem(last=False)
-                self._taken -= _size(oldest, gone)
-
-
-def _size(value: bytes, stored: Stored) -> int:
-    return _ENTRY + getsizeof(value) + stored.size()
+                _, gone = self._values.popitem(last=False)
+                self._taken -= _ENTRY + gone.size()

@@ -172,6 +172,15 @@ class TestAgainstFlask:
     def test_the_text_is_compact_sorted_and_ascii(self) -> None:
         assert ours.dumps({"b": (1, {}), "a": "é"}) == '{"a":"\\u00e9","b":{" t":[1,{}]}}'
 
+    @pytest.mark.parametrize("make", [None, lambda: None], ids=["missing", "another one"])
+    def test_another_json_module_writes_the_same(self, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(json.encoder, "c_make_encoder", make)
+            encode = tagged_json._encoder()
+        assert getattr(encode, "__func__", None) is json.JSONEncoder.encode
+        for value in ({"b": ["é", 1.5, None], "a": UUID(int=1)}, "", float("nan"), -0.0):
+            assert encode(value) == tagged_json._encode(value)
+
     @pytest.mark.parametrize(
         "text",
         [

@@ -24,14 +24,20 @@ Traces = tuple[object, bool]
 class SessionInScope:
     """A session at its place, ``scope["session"]``, and in copies of the scope."""
 
+    scope: Scope
     session: Session
+    #: The responder of a middleware of this package further out.
+    outer: SessionInScope | None
+    #: The session of a middleware further out.
+    outside: Any = NOTHING
+    #: What session middlewares further out left in the scope.
+    traces: Traces = (None, False)
     #: Copies of the scope in which equal middlewares further in serve.
     copies: tuple[Scope, ...] = ()
 
-    def __init__(self, scope: Scope, outer: SessionInScope | None) -> None:
-        self.scope, self.outer, self.traces = scope, outer, traces_of(scope)
-        #: The session of a middleware further out.
-        self.outside: Any = scope.get("session", NOTHING)
+    def stand_before(self, outside: Any) -> None:
+        """Note what stands at ``scope["session"]`` of a middleware further out, before ours takes the place."""
+        self.outside, self.traces = outside, traces_of(self.scope)
 
     def __deepcopy__(self, memo: object) -> SessionInScope:
         return self  # in a copied scope, too, there is one request
@@ -66,8 +72,9 @@ class SessionInScope:
         would wait for the garbage collector.
         """
         scope = self.scope
-        scope.pop(KEY, None)
-        if self.outer is not None:
+        if self.outer is None:
+            scope.pop(KEY, None)
+        else:
             scope[KEY] = self.outer
         if self.outside is not NOTHING:
             scope["session"] = self.outside

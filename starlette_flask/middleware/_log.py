@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from time import time
 
 from ..codec import SessionCodec
 from ..contents import Stored
-from ..cookies import CookieWriter, count_pairs, read_value
+from ..cookies import CookieWriter, count_pairs
 
 logger = logging.getLogger("starlette_flask")
+#: Whether :meth:`Log.request` is to be called.
+debugs = partial(logger.isEnabledFor, logging.DEBUG)
 
 
 class Log:
@@ -19,7 +22,8 @@ class Log:
     def __init__(self, codec: SessionCodec, cookie: CookieWriter) -> None:
         self._codec, self._cookie = codec, cookie
         self._name = cookie.name.decode()
-        self._has_warned_of_path = False
+        #: Whether :meth:`written` has anything to say; it does so once.
+        self.watches_path = not cookie.covers("/")
 
     def lost(self, path: str, reason: str, keys: Iterable[str]) -> None:
         """Report changes that cannot be saved, by their keys; nothing where there are none."""
@@ -43,9 +47,9 @@ class Log:
 
     def written(self, path: str, root_path: str) -> None:
         """Report, once, a session that was written where the browser does not send its cookie back."""
-        if self._cookie.covers(path) or self._cookie.covers(root_path + path) or self._has_warned_of_path:
+        if self._cookie.covers(path) or self._cookie.covers(root_path + path):
             return
-        self._has_warned_of_path = True
+        self.watches_path = False
         logger.warning(
             "Session %r was written on path %r, which its cookie's path does not cover: the browser does not send it "
             "back there. Set path to '/', unless a proxy strips a prefix.",
@@ -55,11 +59,9 @@ class Log:
 
     def request(self, path: str, field: bytes, brought: Stored, outcome: str) -> None:
         """Say what the Cookie ``field`` of a request brought, and what became of the session."""
-        if not logger.isEnabledFor(logging.DEBUG):
-            return
         origin, age = brought.origin, int(time()) - brought.signed_at
         if origin == "flask":
-            number = self._codec.key_number(read_value(field, self._cookie.name) or b"")
+            number = self._codec.key_number(brought.value)
             origin = f"opened with {f'fallback key {number}' if number else 'the current key'}, signed {age} s ago"
         elif origin == "starlette":
             origin = f"opened in Starlette's format, signed {age} s ago"

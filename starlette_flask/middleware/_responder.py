@@ -17,11 +17,13 @@ from ..contents import Content, Stored, changed_keys, same
 from ..cookies import cookie_field, parse_set_cookie, with_cookie_field
 from ..session import Session, peek
 from ._in_scope import KEY, NOTHING, SessionInScope, as_content
+from ._log import debugs
 from ._settlement import settle
 
 if TYPE_CHECKING:
     from .sessions import SessionMiddleware
 
+_SET_COOKIE, _VARY = len("set-cookie"), len("vary")
 #: The messages that can carry a cookie to the client, and the one that says that none will.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
 
@@ -41,8 +43,9 @@ class Responder(SessionInScope):
     outcome = "not saved, as nothing changed"
 
     def __init__(self, middleware: SessionMiddleware, scope: Scope, send: Send, outer: Responder | None) -> None:
-        super().__init__(scope, outer)
-        self.middleware, self.server_send = middleware, send
+        self.middleware, self.scope, self.outer, self.server_send = middleware, scope, outer, send
+        if "session" in scope:
+            self.stand_before(scope["session"])
         headers: list[Any] = scope.get("headers", [])
         if type(headers) is not list:  # perhaps readable only once, and the application is to read them, too
             headers = scope["headers"] = list(headers)
@@ -141,18 +144,22 @@ class Responder(SessionInScope):
             self.adopt_replacement()
         given: Any = message.get("headers") or ()
         headers: list[Any] = list(given)
-        inner = self.middleware._cookie.fields_among(headers, self.path)
-        changed = self.is_changed()
-        varies = session.accessed
+        inner, may_vary = _look_through(headers)
+        if inner:  # set further in; perhaps another cookie
+            inner = [header for header in inner if self.middleware._cookie.is_set_by(header[1], self.path)]
+        changed, varies = self.is_changed(), session.accessed
         if inner:
             varies = self.merge(headers, inner, changed) or varies
         elif changed or (peek(session, "_permanent") and self.middleware.refreshes and not self.is_foreign()):
-            self.set_cookie(headers, changed)
+            (self.set_cookie if changed or session._modified is not None else self.renew)(headers)
             varies = True
         if session._dirty:
             session._mark_saved()
         if varies:
-            vary_on_cookie(headers)
+            if may_vary:
+                vary_on_cookie(headers)
+            else:
+                headers.append((b"vary", b"Cookie"))
         elif isinstance(given, (list, tuple)):  # not what was read once, and is empty now
             return message
         return {**message, "headers": headers}
@@ -177,20 +184,20 @@ class Responder(SessionInScope):
                 return bool(changed_keys(before, self.middleware.as_stored(session._content())))
         return False
 
-    def set_cookie(self, headers: list[Any], changed: bool) -> None:
-        """Add the Set-Cookie field."""
+    def set_cookie(self, headers: list[Any]) -> None:
+        """Add the Set-Cookie field that brings the session to the client."""
         middleware, content = self.middleware, self.session._content()
         serialized = middleware.serialize(content)
-        field = (middleware.render if changed else middleware.renew)(content, serialized)
-        headers.append((b"set-cookie", field))
+        headers.append((b"set-cookie", middleware.render(content, serialized)))
         self.client = Stored(serialized, middleware.deserialize)
-        if not changed:
-            self.outcome = "saved again, as it is permanent"
-        elif content:
-            self.outcome = "saved"
+        self.outcome = "saved" if content else "deleted"
+        if middleware.log.watches_path and content:
             middleware.log.written(self.path, self.scope.get("root_path", ""))
-        else:
-            self.outcome = "deleted"
+
+    def renew(self, headers: list[Any]) -> None:
+        """Add the Set-Cookie field that gives the client what it has, with a new date."""
+        headers.append((b"set-cookie", self.middleware.renew(self.session, self.brought)))
+        self.outcome = "saved again, as it is permanent"
 
     def merge(self, headers: list[Any], inner: list[Any], changed: bool) -> bool:
         """Settle with an application inside that set this cookie, too. Return whether ours took its place."""
@@ -213,7 +220,7 @@ class Responder(SessionInScope):
     def give_up(self, message: Message) -> Message:
         """Return the page that answers a failed save, without a cookie: what the session is now failed as well."""
         self.outcome = "not saved, as it cannot be stored"
-        if lost := self.unsaved():
+        if lost := _unsaved(self.middleware, self.client, self.session):
             self.warn_lost("they cannot be stored", lost)
             self.put_back()  # reported, so not again
         self.session.modified = False
@@ -235,7 +242,8 @@ class Responder(SessionInScope):
         if not self.started:
             self.outcome = f"not saved, as {unsent or 'the request was cancelled'}"
         session._end(partial(_report_after_end, self.middleware, self.path, self.client))
-        self.middleware.log.request(self.path, self.field, self.brought, self.outcome)
+        if debugs():
+            self.middleware.log.request(self.path, self.field, self.brought, self.outcome)
         self.leave()
         self.started = self.started or "nothing"  # and nothing will bring it now
 
@@ -255,11 +263,7 @@ class Responder(SessionInScope):
         except Exception:
             changed = True
         if changed:
-            self.warn_lost(reason, self.unsaved())
-
-    def unsaved(self) -> set[str]:
-        """Return the keys of what the client does not have."""
-        return _unsaved(self.middleware, self.client, self.session)
+            self.warn_lost(reason, _unsaved(self.middleware, self.client, self.session))
 
     def warn_lost(self, reason: str, keys: set[str]) -> None:
         """Report changes that cannot be saved, by their keys; nothing where there are none."""
@@ -308,6 +312,19 @@ if sys.version_info >= (3, 12):
     inspect.markcoroutinefunction(Responder.send)
 else:
     Responder.send._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+
+
+def _look_through(headers: list[Any]) -> tuple[list[Any], bool]:
+    """Return the Set-Cookie headers, and whether there may be one named Vary."""
+    found: list[Any] = []
+    may_vary = False
+    for header in headers:  # in one go, and by length first: of a write, 2 us less
+        size = len(header[0])
+        if size == _SET_COOKIE and header[0].lower() == b"set-cookie":
+            found.append(header)
+        elif size == _VARY:
+            may_vary = True
+    return found, may_vary
 
 
 def vary_on_cookie(headers: list[Any]) -> None:

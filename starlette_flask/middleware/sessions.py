@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import timedelta
 from time import time
 from typing import Any, cast
@@ -196,9 +195,9 @@ class SessionMiddleware:
                 if not is_dict(content):  # Flask answers such a request with 500
                     raise BadPayload("The payload is not an object")
                 if self._has_own_serializer:  # whose tags may give what marshal does not: a bytearray becomes bytes
-                    return content, Stored(serialized, self.deserialize, signed_at)
-                found = stored(content, serialized, self.deserialize, signed_at)
-                self._verified.add(value, found)
+                    return content, Stored(serialized, self.deserialize, signed_at, "flask", value)
+                found = stored(content, serialized, self.deserialize, signed_at, "flask", value)
+                self._verified.add(found)
                 return content, found
         except BadData as error:
             reason = type(error).__name__  # not its text, which quotes parts of the value
@@ -261,23 +260,24 @@ class SessionMiddleware:
         if not content:
             return self._cookie.deletion
         now = time()
-        return self._field(self._codec.sign(self._codec.pack(serialized), int(now)), now, content)
+        value = self._codec.sign(self._codec.pack(serialized), int(now))
+        return self._field(value, now, bool(content.get("_permanent")))
 
-    def renew(self, content: Content, serialized: bytes) -> bytes:
-        """Return the Set-Cookie field that gives the client what it has, with a new date.
+    def renew(self, session: Session, client: Stored) -> bytes:
+        """Return the Set-Cookie field that gives the client of a permanent session what it has, with a new date."""
+        now, (payload, *_) = time(), client.value.rsplit(b".", 2)
+        if not client.canonical:
+            written = self._codec.pack(self.serialize(session._content()))
+            # Else its keys will come in another order, or its own serializer may write otherwise the next time.
+            client.canonical = written == payload and not self._has_own_serializer
+            payload = written
+        value = self._codec.sign(payload, int(now))
+        if client.canonical and self._verified.get(value) is None:  # the client's next request will bring it
+            self._verified.add(client.renewed(value, int(now)))
+        return self._field(value, now, permanent=True)
 
-        Every response does so for a permanent session, and the client's next request brings that value.
-        """
-        now = time()
-        value = self._codec.sign(self._codec.repack(serialized), int(now))
-        if not self._has_own_serializer and self._verified.get(value) is None:
-            with suppress(BadData):  # what could be written may be nested too deeply to be read
-                renewed = self.deserialize(serialized)  # of its own, and with its keys as they will come
-                self._verified.add(value, stored(renewed, serialized, self.deserialize, int(now)))
-        return self._field(value, now, content)
-
-    def _field(self, value: bytes, now: float, content: Content) -> bytes:
-        expires = int(now + self._lifetime) if self._max_age is None and content.get("_permanent") else None
+    def _field(self, value: bytes, now: float, permanent: bool) -> bytes:
+        expires = int(now + self._lifetime) if permanent and self._max_age is None else None
         field = self._cookie.field(value, expires=expires, max_age=self._max_age)
         if self._max_cookie_size and len(field) > self._max_cookie_size:
             self.log.too_large(len(field), self._max_cookie_size)
