@@ -112,36 +112,47 @@ rect { fill: #afb8c1 }
 LEFT, BAR, WIDTH, LONGEST = 170, 17, 760, 480
 
 
-def svg(times: Times, machine: str) -> str:
+#: Label, how long the bar is to be in any unit, and the figure behind it.
+Bars = list[tuple[str, float, str]]
+
+
+def request_svg(times: Times, machine: str) -> str:
     """Return a bar chart of the overheads relative to ours: the means, and the scenarios that they are of."""
-    table = ratios(times)
-    shown = [name for name in table if name not in times or any(name in scenarios for scenarios in MEANS.values())]
-    scale = LONGEST / max(ratio for name in shown for ratio in table[name].values())
-    parts, y = [], 44
-    for name in shown:
+    groups: dict[str, Bars] = {}
+    for name, row in ratios(times).items():
+        if name not in times:
+            groups[name] = [(peer, ratio, f"{ratio:.1f}") for peer, ratio in row.items()]
+        elif any(name in scenarios for scenarios in MEANS.values()):
+            groups[name] = [(peer, row[peer], f"{row[peer]:.1f} ({times[name][peer] * 1e6:.1f} us)") for peer in row]
+    return svg("Overhead per request relative to starlette-flask's; shorter is faster", groups, machine)
+
+
+def svg(title: str, groups: Mapping[str, Bars], note: str) -> str:
+    """Return a bar chart; the longest bar of all groups fills the width."""
+    scale = LONGEST / max(length for bars in groups.values() for _, length, _ in bars)
+    parts, y = list[str](), 44
+    for name, bars in groups.items():
         parts.append(f'<text class="group" x="0" y="{y}">{escape(name)}</text>')
-        for peer, ratio in table[name].items():
+        for label, length, figure in bars:
             y += BAR
-            parts.extend(_bar(y, peer, ratio, ratio * scale, times.get(name, {}).get(peer)))
+            parts.extend(_bar(y, label, max(1, length * scale), figure))
         y += 2 * BAR
-    title = "Overhead per request relative to starlette-flask's; shorter is faster"
     return "\n".join(
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 0 {WIDTH} {y + 14}" role="img">',
-            f"<title>{title}</title>\n<style>{STYLE}</style>",
-            f'<text class="group" x="0" y="18">{title}</text>',
+            f"<title>{escape(title)}</title>\n<style>{STYLE}</style>",
+            f'<text class="group" x="0" y="18">{escape(title)}</text>',
             *parts,
-            f'<text class="note" x="0" y="{y}">{escape(machine)}</text>\n</svg>\n',
+            f'<text class="note" x="0" y="{y}">{escape(note)}</text>\n</svg>\n',
         )
     )
 
 
-def _bar(y: int, peer: str, ratio: float, length: float, seconds: float | None) -> Iterator[str]:
-    figure = f"{ratio:.1f}" if seconds is None else f"{ratio:.1f} ({seconds * 1e6:.1f} us)"
-    kind = ' class="ours"' if peer == OURS else ""
-    yield f'<text x="{LEFT - 8}" y="{y}" text-anchor="end">{escape(peer)}</text>'
-    yield f'<rect{kind} x="{LEFT}" y="{y - 11}" width="{max(1, length):.1f}" height="13" rx="2"/>'
-    yield f'<text class="figure" x="{LEFT + max(1, length) + 6:.1f}" y="{y}">{figure}</text>'
+def _bar(y: int, label: str, length: float, figure: str) -> Iterator[str]:
+    kind = ' class="ours"' if label == OURS else ""
+    yield f'<text x="{LEFT - 8}" y="{y}" text-anchor="end">{escape(label)}</text>'
+    yield f'<rect{kind} x="{LEFT}" y="{y - 11}" width="{length:.1f}" height="13" rx="2"/>'
+    yield f'<text class="figure" x="{LEFT + length + 6:.1f}" y="{y}">{escape(figure)}</text>'
 
 
 def describe(results: Mapping[str, Any]) -> str:
@@ -170,7 +181,7 @@ def main() -> None:
     if options.write:
         for name, table in tables.items():
             document.write(name, table)
-        CHART.write_text(svg(requests, machine), encoding="utf-8")
+        CHART.write_text(request_svg(requests, machine), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ PATHS = ("/untouched", "/read", "/write")
 USERS = (250, 2_500, 25_000)
 CONNECTIONS = 16
 DRAWS = 100_000
+CHART = document.README.parent / "load.svg"
 #: With so many users in turn, the most of Starlette's CPU over the bare application that ours may take.
 TARGET_LOAD, TARGETS = (2_500, "in turn"), {"/untouched": 0.40, "/read": 0.45, "/write": 0.85}
 
@@ -315,6 +316,14 @@ class Figures:
         """Return our CPU over the bare application as part of Starlette's."""
         return self.cpu_over_bare(load, OURS) / self.cpu_over_bare(load, STARLETTE)
 
+    def bars(self) -> dict[str, list[tuple[str, float, str]]]:
+        """Return for each path of the load that has targets the bars of a chart."""
+        found: dict[str, list[tuple[str, float, str]]] = {}
+        for path in PATHS:
+            costs = {name: self.cpu_over_bare(Load(*TARGET_LOAD, path), name) * 1e6 for name in NAMES[1:]}
+            found[path] = [(name, cost, f"{cost:.0f} us") for name, cost in costs.items()]
+        return found
+
     def verdicts(self) -> Iterator[str]:
         """Yield for each target what was measured, and whether it is reached."""
         for path, target in TARGETS.items():
@@ -383,7 +392,11 @@ def main() -> None:
     text = "\n\n".join((made, figures.tables(), "\n".join(f"- {verdict}" for verdict in figures.verdicts())))
     print(text)
     if options.write:
+        from .chart import svg  # not before: it imports every competitor
+
         document.write("load", text)
+        title = f"CPU of a request's session in a server, {TARGET_LOAD[0]:,} users in turn; shorter is faster"
+        CHART.write_text(svg(title, figures.bars(), made), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,11 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+import socket
+import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -165,17 +169,55 @@ def test_another_key(application: ModuleType, caplog: pytest.LogCaptureFixture) 
     assert says("none of the keys signed it", shown)
 
 
-def test_a_key_of_each_worker(caplog: pytest.LogCaptureFixture) -> None:
-    """At times it opens, at times not."""
-    workers = [fastapi_side(secret_key=secrets.token_hex()) for _ in range(2)]
-    browser = site(flask_side(), workers[0])
-    browser.get("/basket/tea")
-    second = site(flask_side(), workers[1])
-    second.cookies = browser.cookies
-    for client in (browser, second, browser):
-        client.get("/user")
-    verdicts = ["rejected: BadSignature" in message for message in logged(caplog) if "/user" in message]
-    assert verdicts == [False, True, False]
+WORKERS = """
+import logging
+import secrets
+
+from fastapi import FastAPI, Request
+
+from starlette_flask import SessionMiddleware
+
+{logging}
+app = FastAPI()
+app.add_middleware(SessionMiddleware, secret_key=secrets.token_hex())
+
+
+@app.get("/")
+async def visit(request: Request) -> None:
+    request.session["visited"] = True
+"""
+
+
+def test_a_key_of_each_worker(tmp_path: Path) -> None:
+    """At times the cookie opens, at times not: the README's log format shows that it depends on the process."""
+    (logging,) = re.findall(r"<!-- example: logging -->\n```python\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "workers.py").write_text(WORKERS.format(logging=logging))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "--workers", "2", "--port", str(port), "--log-level", "warning"]
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen([*command, "workers:app"], cwd=tmp_path, stderr=log)
+    opened, rejected = set[str](), set[str]()
+    try:
+        cookie: dict[str, str] = {}
+        for _ in range(600):  # each over a connection of its own, which either worker may take
+            with suppress(httpx.ConnectError):
+                response = httpx.get(f"http://127.0.0.1:{port}/", cookies=cookie)
+                cookie = cookie or dict(response.cookies)
+            text = (tmp_path / "log").read_text()
+            opened = set(
+                re.findall(r"^(\d+):DEBUG:starlette_flask:.* opened with the current key", text, re.MULTILINE)
+            )
+            rejected = set(re.findall(r"^(\d+):DEBUG:starlette_flask:.* rejected: BadSignature", text, re.MULTILINE))
+            if opened and rejected:
+                break
+            time.sleep(0.05)
+    finally:
+        server.terminate()
+        server.wait(10)
+    assert len(opened) == len(rejected) == len(opened ^ rejected) - 1 == 1
+    assert "rejected by one process and opened by another" in TABLE
 
 
 CLOCKS = [
@@ -231,7 +273,7 @@ def test_a_librarys_own_middleware(application: ModuleType, caplog: pytest.LogCa
     browser = site(flask_side(), app)
     browser.get("/shop/login")
     response = browser.get("/admin/visit")
-    assert says("sets a cookie of that name which does not open", "\n".join(logged(caplog)))
+    assert says("sets a cookie of that name which was rejected", "\n".join(logged(caplog)))
     assert "changed keys: 'user'" in "\n".join(logged(caplog))
     assert "Starlette" in inspect(application, app, headers(response))
     assert browser.get("/user").json() is None
@@ -275,14 +317,13 @@ def test_strong_protection(application: ModuleType) -> None:
     assert browser.get("/shop/customer").text == "True"
     after = browser.get("/shop/customer", headers={"X-Forwarded-For": "203.0.113.7"})
     assert after.text == "False"
-    assert says("_user_id", inspect(application, app, headers(before)))
+    assert "_user_id" in inspect(application, app, headers(before))
     assert "_user_id" not in inspect(application, app, headers(after))
-    assert says("remember_token", headers(after))
-    assert "browsers delete it at once" in inspect(application, app, headers(after), "--name", "remember_token")
+    assert says("Flask-Login's remember cookie is deleted", inspect(application, app, headers(after)))
 
 
 def test_strong_protection_here(application: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
-    """The other way round, the note to delete the remember cookie shows in the session."""
+    """The other way round, the log says so."""
     app = fastapi_side()
 
     def current_user(request: Request) -> str | None:
@@ -301,28 +342,29 @@ def test_strong_protection_here(application: ModuleType, caplog: pytest.LogCaptu
     assert browser.get("/customer").json() == "ada"
     after = browser.get("/customer", headers={"User-Agent": "another"})
     assert after.json() is None
-    shown = inspect(application, app, headers(after))
-    assert "_user_id" not in shown
-    assert '"_remember": "clear"' in shown
-    assert logged(caplog)[-1].endswith("saved")
+    assert says("Session protection 'strong' logged the user out", "\n".join(logged(caplog)))
+    assert '"_remember": "clear"' in inspect(application, app, headers(after))
 
 
 def test_two_responses_at_once(caplog: pytest.LogCaptureFixture) -> None:
     """Both begin with what the browser had; its cookie is the slower one's."""
     app = fastapi_side()
 
-    async def visit() -> tuple[dict[str, str], list[str]]:
+    async def visit() -> str:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as browser:
+            await browser.get("/basket/first")
             await asyncio.gather(browser.get("/basket/slow"), browser.get("/basket/quick"))
-            return dict(browser.cookies), logged(caplog)
+            return browser.cookies["session"]
 
-    cookies, messages = asyncio.run(visit())
-    assert [message.rpartition(" ")[2] for message in messages] == ["saved", "saved"]
-    assert "`saved` by two requests at once" in TABLE
-    report = call("inspect", f"session={cookies['session']}", SECRET_KEY=KEY).out
+    report = call("inspect", f"session={asyncio.run(visit())}", SECRET_KEY=KEY).out
     assert "slow" in report
     assert "quick" not in report
+    first, quick, slow = logged(caplog)
+    assert first.endswith("; saved")
+    assert quick.endswith("; saved")
+    assert "'/basket/slow'" in slow
+    assert says("as was what another request made of this cookie", slow)
 
 
 def test_changed_too_late(caplog: pytest.LogCaptureFixture) -> None:

@@ -452,6 +452,14 @@ class TestSessionProtection:
         assert browser.get("/me")[0] == 401
         assert not browser.remembers
 
+    @pytest.mark.parametrize("mode", ["basic", "strong"])
+    def test_the_log_tells_of_a_user_who_is_logged_out(self, mode: Any, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO", "starlette_flask")
+        scope = {**scope_of({"_user_id": "ann"}), "path": "/basket"}
+        protect_session(scope, mode)
+        told = "logged the user out on path '/basket': their address or user agent"
+        assert [told in message for message in caplog.messages] == [True] * (mode == "strong")
+
     def test_a_login_without_identifier_is_another_client(self) -> None:
         session = {"_user_id": "ann", "_fresh": True}
         protect_session(scope_of(session))

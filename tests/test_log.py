@@ -79,7 +79,7 @@ class TestDebugLine:
                 dict,
                 {},
                 [b"session=x; Path=/"],
-                "not saved, as the response sets a cookie of that name which does not open",
+                "not saved, as the response sets a cookie of that name which was rejected",
             ),
         ],
     )
@@ -90,6 +90,26 @@ class TestDebugLine:
         app = app_that(change, headers=[(b"set-cookie", field) for field in inner])
         call(SessionMiddleware(app, KEY), cookie=signed(content))
         assert caplog.messages[-1].partition("; ")[2] == text
+
+    @pytest.mark.parametrize(
+        ("changes", "tells"),
+        [([write, write], True), ([write, lambda s: s.clear()], True), ([write, dict], False), ([dict, dict], False)],
+        ids=["twice", "deleted", "once", "renewed"],
+    )
+    def test_two_requests_that_changed_one_cookie(
+        self, changes: list[Any], tells: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Side by side, both began with what it held; the client keeps what the slower response set."""
+        caplog.set_level(logging.DEBUG, "starlette_flask")
+        middleware, cookie = SessionMiddleware(app_that(dict), KEY), signed({"_permanent": True, "user": 7})
+        for change in changes:
+            middleware.app = app_that(change)
+            call(middleware, cookie=cookie)
+            call(middleware, cookie=signed({"user": id(change)}))  # another one
+        assert [("what another request made of this cookie" in line) for line in caplog.messages[::2]] == [
+            False,
+            tells,
+        ]
 
     def test_without_a_response(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG, "starlette_flask")
@@ -205,7 +225,7 @@ class TestStarlettesMiddlewareUnderOurName:
         (cookie,) = reply.set_cookies
         assert "httponly; samesite=lax" in cookie, "it is its own"
         (text,) = warnings(caplog)
-        assert text.endswith(f"sets a cookie of that name which does not open; changed keys: {keys}")
+        assert text.endswith(f"sets a cookie of that name which was rejected; changed keys: {keys}")
 
     def test_loses_nothing_where_there_was_none(self, caplog: pytest.LogCaptureFixture) -> None:
         library = StarletteMiddleware(app_that(lambda s: s.update(user=7)), KEY)

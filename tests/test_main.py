@@ -190,6 +190,19 @@ class TestInput:
         assert [found[: len(note)] for found in report["notes"]] == [note]
         assert f"\nnotes    - {note}" in call("inspect", text).out
 
+    @pytest.mark.parametrize(
+        ("field", "tells"),
+        [
+            ("remember_token=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/", True),
+            ("remember_token=ada|1; Path=/", False),
+            ("forget_token=; Max-Age=0", False),
+        ],
+    )
+    def test_a_remember_cookie_that_is_deleted_is_mentioned(self, field: str, tells: bool) -> None:
+        notes = inspect(f"Set-Cookie: {field}\nSet-Cookie: session={self.COOKIE}; Path=/")["notes"]
+        assert ["Flask-Login's remember cookie is deleted" in note for note in notes] == [True] * tells
+        assert inspect(f"Cookie: session={self.COOKIE}; {field.partition(';')[0]}")["notes"] == []
+
     def test_too_much_input_is_refused(self) -> None:
         result = call("inspect", stdin=b"a" * (1 << 20) + b"a")
         assert (result.code, result.out) == (2, "")

@@ -121,7 +121,7 @@ class TestChange:
         assert reply.saved == {"cart": [{"a": "\u00e9", "b": 1}, 2]}
 
     def test_what_cannot_be_stored_is_an_error(self) -> None:
-        """As when it is stored directly; in silence it would be lost."""
+        """As when it is stored directly; it would be lost silently."""
         with pytest.raises(TypeError):
             saved({"cart": []}, lambda session: session["cart"].append(object()))
 

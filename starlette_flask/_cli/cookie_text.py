@@ -44,6 +44,11 @@ def find_cookie(text: bytes, name: bytes) -> Cookie:
         fields = [(_ATTRIBUTE.search(text), text)]
     found = _set_cookie([field for is_set, field in fields if is_set], name)
     found = found or _cookie([field for is_set, field in fields if not is_set], name)
+    if found and any(_forgets(field) for is_set, field in fields if is_set):
+        found.notes.append(
+            "Flask-Login's remember cookie is deleted here: the user logged out, or its strong protection saw another "
+            "address or user agent than when they logged in, as where the two sides see different ones"
+        )
     if found is None:
         pairs = [pair for is_set, field in fields for pair in field.split(b";")[: 1 if is_set else None]]
         names = sorted({_name(pair) for pair in pairs})
@@ -52,6 +57,12 @@ def find_cookie(text: bytes, name: bytes) -> Cookie:
             f"{', '.join(repr(other.decode('latin-1')) for other in names)}"
         )
     return found
+
+
+def _forgets(field: bytes) -> bool:
+    """Return whether a Set-Cookie field deletes Flask-Login's remember cookie."""
+    cookie = parse_set_cookie(field, "/")
+    return cookie.name == b"remember_token" and cookie.deletes
 
 
 def _name(pair: bytes) -> bytes:

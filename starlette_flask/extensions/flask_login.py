@@ -16,6 +16,7 @@ Facts, from Flask-Login 0.6:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, MutableMapping
 from datetime import timedelta
 from hashlib import sha512
@@ -40,6 +41,7 @@ __all__ = [
     "user_id",
 ]
 
+logger = logging.getLogger("starlette_flask")
 # flask_login.config.SESSION_KEYS: what strong session protection takes out.
 _PROTECTED_KEYS = ("_user_id", "_fresh", "_id", "_remember", "_remember_seconds", "next")
 
@@ -233,7 +235,7 @@ def protect_session(scope: HasSession, mode: Literal["basic", "strong"] = "basic
 
     When someone is logged in from another address or user agent than this request's, ``"basic"`` makes the
     login no longer fresh; ``"strong"`` drops it and has the remember cookie deleted, except in a permanent
-    session, which it treats as basic.
+    session, which it treats as basic. The logger ``starlette_flask`` tells at INFO that it did.
 
     :param scope: as for :func:`login_user`.
     :raises RuntimeError: there is no session in the scope.
@@ -250,6 +252,11 @@ def protect_session(scope: HasSession, mode: Literal["basic", "strong"] = "basic
         if session.get("_fresh") is not False:
             session["_fresh"] = False
         return
+    logger.info(
+        "Session protection 'strong' logged the user out on path %r: their address or user agent is another than when "
+        "they logged in.",
+        scope_of(scope, "the path").get("path", ""),
+    )
     for key in _PROTECTED_KEYS:
         session.pop(key, None)
     session["_remember"] = "clear"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterable
 from functools import partial
 from time import time
@@ -22,6 +23,8 @@ class Log:
     def __init__(self, codec: SessionCodec, cookie: CookieWriter) -> None:
         self._codec, self._cookie = codec, cookie
         self._name = cookie.name.decode()
+        #: The values that requests brought which changed their session, to see two that did so side by side.
+        self._superseded: deque[bytes] = deque(maxlen=64)
         #: Whether :meth:`written` has anything to say; it does so once.
         self.watches_path = not cookie.covers("/")
 
@@ -67,4 +70,8 @@ class Log:
             origin = f"opened in Starlette's format, signed {age} s ago"
         if (pairs := count_pairs(field, self._cookie.name)) > 1:
             origin += f" ({pairs} cookies of this name, the first counts)"
+        if brought.value and outcome.startswith(("saved", "deleted")) and not outcome.startswith("saved again"):
+            if brought.value in self._superseded:
+                outcome += ", as was what another request made of this cookie: the last response to arrive wins"
+            self._superseded.append(brought.value)
         logger.debug("Session %r on path %r: %s; %s", self._name, path, origin, outcome)

@@ -138,7 +138,7 @@ def _application(flask_app: Any) -> Any:
 
 
 def _where(interface: object) -> str:
-    """Say where an interface of another kind than the framework's keeps sessions."""
+    """Return where an interface of another kind than the framework's keeps sessions."""
     kind = type(interface)
     if kind.__module__.partition(".")[0] == "flask_session":
         return "on a server (Flask-Session)"

@@ -158,7 +158,7 @@ class Starlette(Middleware):
 class Published(Middleware):
     """This package as it was."""
 
-    name = "0.1.0, published before"
+    name = "0.1.0"
     offered = Middleware.offered - {"partitioned"} | {"digest_method"}
 
     def __init__(self) -> None:

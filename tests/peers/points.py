@@ -195,7 +195,7 @@ def saved_or_told(visitor: Visitor, key: str, told: list[str]) -> Outcome:
         return Outcome("saved", True)
     lines = [line for line in told if repr(key) in line]
     holds = len(lines) == 1 and "/shop" in lines[0] and "VALUE" not in lines[0]
-    return Outcome("lost, and logged with path and key" if holds else "lost in silence", holds)
+    return Outcome("lost, and logged with path and key" if holds else "lost silently", holds)
 
 
 # Nested changes
@@ -292,7 +292,7 @@ def foreign(visitor: Visitor) -> Outcome:
     answer = visitor.do(View(lambda session: session.update(outer=1), mounted=mounted))
     told = any("outer" in line for line in answer.told)
     cookies = len(answer.of("session"))
-    return Outcome(f"{cookies} cookie(s), {'logged' if told else 'in silence'}", cookies == 1 and told)
+    return Outcome(f"{cookies} cookie(s), {'logged' if told else 'silently'}", cookies == 1 and told)
 
 
 @point("both sides `flash` a message")
@@ -411,7 +411,7 @@ def before_an_error(visitor: Visitor) -> Outcome:
 def out_of_reach(visitor: Visitor) -> Outcome:
     view = View(lambda session: session.update(a="VALUE"))
     told = [line for line in visitor.do(view, {"path": "/flask"}, path="/shop").told if "/shop" in line]
-    return Outcome("lost, and logged with the path" if told else "lost in silence", bool(told))
+    return Outcome("lost, and logged with the path" if told else "lost silently", bool(told))
 
 
 # WebSockets
@@ -470,7 +470,7 @@ def leeway(visitor: Visitor) -> Outcome:
     return Outcome(f"opens, {how}" if opens else "does not open", opens)
 
 
-@point("a signature of last year")
+@point("a signature from last year")
 def old(visitor: Visitor) -> Outcome:
     with time_machine.travel(time.time() - 365 * 24 * 3600, tick=False):
         visitor.change(lambda session: session.update(user=7))
@@ -498,7 +498,7 @@ def large(visitor: Visitor) -> Outcome:
     sizes = [len(cookie) for cookie in answer.set_cookies]
     told = any("4093" in line for line in answer.told)
     if max(sizes) > 4093:
-        return Outcome(f"one of {max(sizes)} bytes, {'with a warning' if told else 'in silence'}", told)
+        return Outcome(f"one of {max(sizes)} bytes, {'with a warning' if told else 'silently'}", told)
     return Outcome(f"split into {len(sizes)}", visitor.session() == {"text": text})
 
 
