@@ -116,8 +116,9 @@ examples:
 """
 _SETTINGS = """\
 Print the session settings of a Flask or Quart application as Python code that
-wraps an ASGI application with them, for the day when Flask goes. Keys are left
-out; what cannot be written as code is told in a comment.
+wraps an ASGI application with them, for the day when Flask goes, and those of
+Flask-Login where the application has it. Keys are left out; what cannot be
+written as code is told in a comment.
 
 APPLICATION is MODULE:ATTRIBUTE, or MODULE:FACTORY() for a function without
 arguments. The module is imported, from the current folder if it is there.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import time_machine
 
 from starlette_flask import SessionCodec, SessionMiddleware
+from starlette_flask.extensions.flask_login import remember_cookie
 from tests import asgi
 
 from .command_line import KEY, NOW, call, inspect, starlettes
@@ -403,6 +405,49 @@ class TestSettings:
         names = {"app": None}
         exec(result.out.replace('os.environ["SECRET_KEY"]', '"any key"'), names)
         assert isinstance(names["app"], SessionMiddleware)
+
+    @pytest.mark.parametrize(
+        ("config", "protection"),
+        [
+            ({}, "basic"),
+            ({"SESSION_PROTECTION": "strong", "REMEMBER_COOKIE_DURATION": timedelta(days=30)}, "strong"),
+            (
+                {
+                    "SESSION_PROTECTION": None,
+                    "REMEMBER_COOKIE_NAME": "keep",
+                    "REMEMBER_COOKIE_DURATION": HOUR,
+                    "REMEMBER_COOKIE_PATH": "/shop",
+                    "REMEMBER_COOKIE_DOMAIN": "example.com",
+                    "REMEMBER_COOKIE_SECURE": True,
+                    "REMEMBER_COOKIE_HTTPONLY": False,
+                    "REMEMBER_COOKIE_SAMESITE": "Lax",
+                    "REMEMBER_COOKIE_REFRESH_EACH_REQUEST": True,
+                },
+                None,
+            ),
+        ],
+        ids=["none", "some", "all"],
+    )
+    def test_of_flask_login(self, module: Module, config: dict[str, Any], protection: str | None) -> None:
+        """The remember cookie is the one that Flask-Login sets with them."""
+        login = (
+            "from datetime import timedelta\nimport datetime, flask_login\nflask_login.LoginManager(app)\n"
+            f"app.config.update({config!r})\n"
+            "@app.get('/')\ndef log_in():\n    user = flask_login.UserMixin()\n    user.id = 'ada'\n"
+            "    flask_login.login_user(user, remember=True)\n    return 'in'"
+        )
+        result = call("settings", f"{(found := module(HEAD + login))}:app")
+        names: dict[str, Any] = {"app": None}
+        exec(result.out.replace('os.environ["SECRET_KEY"]', '"any key"'), names)
+        name = config.get("REMEMBER_COOKIE_NAME")
+        assert names["LOAD_USER_ID"].get("protection", "basic") == protection
+        assert names["LOAD_USER_ID"].get("remember_cookie") == names["LOGOUT_USER"].get("remember_cookie") == name
+        flask_app = sys.modules[found].app
+        with time_machine.travel(NOW, tick=False):
+            theirs = flask_app.test_client().get("/").headers.getlist("Set-Cookie")
+            session = {"_user_id": "ada", "_remember": "set"}
+            ours = remember_cookie(session, flask_app.secret_key, **names["REMEMBER_COOKIE"])
+        assert ours in theirs
 
     def test_of_quart(self, module: Module) -> None:
         result = call("settings", f"{module(APPLICATIONS['a Quart application'])}:app")

@@ -11,11 +11,24 @@ from typing import Any
 
 from itsdangerous import want_bytes
 
+from ..extensions.flask_login import remember_cookie
 from ..middleware.sessions import SessionMiddleware
 from .application import find_flask_settings
 from .expectation import digest_name
 
 _DEFAULTS = {name: parameter.default for name, parameter in signature(SessionMiddleware).parameters.items()}
+_REMEMBER_DEFAULTS = {name: parameter.default for name, parameter in signature(remember_cookie).parameters.items()}
+#: The arguments of :func:`remember_cookie`, and where Flask-Login has them.
+_REMEMBER_COOKIE = {
+    "name": "REMEMBER_COOKIE_NAME",
+    "duration": "REMEMBER_COOKIE_DURATION",
+    "path": "REMEMBER_COOKIE_PATH",
+    "domain": "REMEMBER_COOKIE_DOMAIN",
+    "https_only": "REMEMBER_COOKIE_SECURE",
+    "httponly": "REMEMBER_COOKIE_HTTPONLY",
+    "same_site": "REMEMBER_COOKIE_SAMESITE",
+    "refresh_each_request": "REMEMBER_COOKIE_REFRESH_EACH_REQUEST",
+}
 
 
 def code(target: str) -> list[str]:
@@ -26,12 +39,13 @@ def code(target: str) -> list[str]:
     comments: list[str] = []
     flask_app, settings = find_flask_settings(target, comments)
     arguments = list(_arguments(flask_app, dict(settings), comments))
+    flask_login = list(_flask_login(flask_app))
     modules = [name for name in ("base64", "hashlib", "os") if any(f"{name}." in text for _, text in arguments)]
     return [
         f"# The session settings of {target}, but for the keys: put those into the environment.",
         *(f"# {comment}" for comment in comments),
         *(f"import {name}" for name in modules),
-        *(["from datetime import timedelta"] if any(text.startswith("timedelta") for _, text in arguments) else []),
+        *(["from datetime import timedelta"] if "timedelta(" in f"{arguments}{flask_login}" else []),
         "",
         "from starlette_flask import SessionMiddleware",
         "",
@@ -39,6 +53,7 @@ def code(target: str) -> list[str]:
         "    app,",
         *(f"    {name}={text}," for name, text in arguments),
         ")",
+        *flask_login,
     ]
 
 
@@ -59,7 +74,31 @@ def _arguments(flask_app: Any, settings: dict[str, Any], comments: list[str]) ->
         yield "salt", ascii(salt)
     for name, value in settings.items():
         if value != _DEFAULTS[name]:
-            yield name, ascii(value).removeprefix("datetime.") if isinstance(value, timedelta) else ascii(value)
+            yield name, _literal(value)
+
+
+def _literal(value: Any) -> str:
+    return ascii(value).removeprefix("datetime.") if isinstance(value, timedelta) else ascii(value)
+
+
+def _flask_login(flask_app: Any) -> Iterator[str]:
+    """Yield lines with the settings of Flask-Login, where the application has it, that are not its defaults."""
+    manager, config = getattr(flask_app, "login_manager", None), flask_app.config
+    if manager is None:
+        return
+    protection = config.get("SESSION_PROTECTION", manager.session_protection)
+    remember = {
+        argument: config[setting]
+        for argument, setting in _REMEMBER_COOKIE.items()
+        if config.get(setting, _REMEMBER_DEFAULTS[argument]) != _REMEMBER_DEFAULTS[argument]
+    }
+    load = {"protection": protection} if protection != "basic" else {}
+    name = {"remember_cookie": remember["name"]} if "name" in remember else {}
+    yield ""
+    yield "# Flask-Login's, for the functions of starlette_flask.extensions.flask_login:"
+    for constant, arguments in (("LOAD_USER_ID", load | name), ("LOGOUT_USER", name), ("REMEMBER_COOKIE", remember)):
+        items = (f'"{argument}": {_literal(value)}' for argument, value in arguments.items())
+        yield f"{constant} = {{{', '.join(items)}}}  # {constant.lower()}(request, **{constant})"
 
 
 def _key(name: str, secret: str | bytes) -> str:
