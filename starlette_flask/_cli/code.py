@@ -96,9 +96,13 @@ def _flask_login(flask_app: Any) -> Iterator[str]:
     name = {"remember_cookie": remember["name"]} if "name" in remember else {}
     yield ""
     yield "# Flask-Login's, for the functions of starlette_flask.extensions.flask_login:"
-    for constant, arguments in (("LOAD_USER_ID", load | name), ("LOGOUT_USER", name), ("REMEMBER_COOKIE", remember)):
+    for call, arguments in (
+        ("load_user_id(request, SECRET_KEY, **LOAD_USER_ID)", load | name),
+        ("logout_user(request, **LOGOUT_USER)", name),
+        ("remember_cookie(request, SECRET_KEY, **REMEMBER_COOKIE)", remember),
+    ):
         items = (f'"{argument}": {_literal(value)}' for argument, value in arguments.items())
-        yield f"{constant} = {{{', '.join(items)}}}  # {constant.lower()}(request, **{constant})"
+        yield f"{call.partition('(')[0].upper()} = {{{', '.join(items)}}}  # {call}"
 
 
 def _key(name: str, secret: str | bytes) -> str:
