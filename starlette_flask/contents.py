@@ -154,14 +154,19 @@ class Stored:
 
     def renewed(self, value: bytes, signed_at: int) -> Stored:
         """Return the same, as a ``value`` holds it that was written of it with a new date."""
-        return Stored(self._held, self._get, signed_at, self.origin, value, self.canonical)
+        renewed = Stored(self._held, self._get, signed_at, self.origin, value, self.canonical)
+        renewed._size = self._size  # for the value is as long
+        return renewed
 
     def size(self) -> int:
         """Return the bytes of memory that it takes at most, with its value."""
         if not self._size:
             held = self._held
             parts: tuple[Any, ...] = (held, *held, *held.values()) if is_dict(held) else (held,)
-            self._size = _OVERHEAD + getsizeof(self.value) + sum(map(getsizeof, parts))
+            # Such a text keeps its UTF-8 as soon as a serializer written in C has asked for it.
+            wide = [part for part in parts if isinstance(part, str) and not part.isascii()]
+            copies = "".join(wide).encode(errors="surrogatepass")
+            self._size = _OVERHEAD + getsizeof(self.value) + sum(map(getsizeof, parts)) + len(copies) + len(wide)
         return self._size
 
 
