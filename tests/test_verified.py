@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any, ClassVar
 
 import flask
+import msgspec
 import pytest
 import time_machine
 
@@ -253,6 +254,25 @@ class TestRefreshing:
         for _ in range(times):
             assert call(middleware, cookie=cookie).saved == {"_permanent": True, **wanted}
 
+    def test_numbers_as_keys_keep_flasks_order(self, clock: time_machine.Traveller) -> None:
+        """As text, which they are in the cookie, they have another; who does not touch them writes that one."""
+
+        def change(session: Any) -> None:
+            session["scores"].update({int(key): session["scores"].pop(key) for key in ["9", "10"]})
+
+        changes: list[Any] = []
+        flask_app = flask_reader()
+        flask_app.add_url_rule("/", "view", lambda: changes[-1](flask.session) or "")
+        middleware = SessionMiddleware(app_that(lambda session: changes[-1](session)), KEY, same_site=None)
+        value = signed({"_permanent": True, "scores": {9: 1, 10: 2}})
+        for second, changed in enumerate([True, True, False, False, True, True]):
+            changes.append(change if changed else dict)
+            clock.move_to(NOW + second, tick=False)
+            theirs = flask_app.test_client(use_cookies=False).get("/", headers={"Cookie": f"session={value}"})
+            ours = call(middleware, cookie=value)
+            assert ours.set_cookies == theirs.headers.getlist("Set-Cookie")
+            value = ours.set_cookies[0].partition(";")[0].partition("=")[2]
+
     def test_a_change_that_was_taken_back_is_saved_with_the_rest(self) -> None:
         """As in Flask: what is set again is the whole session, also what ``modified = False`` had left unsaved."""
 
@@ -348,7 +368,9 @@ class TestMemory:
         try:
             before, most = tracemalloc.get_traced_memory()[0], 0
             for number in range(300):
-                values.add(kept(number, SHAPES[name])[1])
+                _, holds = kept(number, SHAPES[name])
+                values.add(holds)
+                msgspec.json.encode(holds.content())  # text keeps the UTF-8 that was made of it
                 most = max(most, tracemalloc.get_traced_memory()[0] - before)
         finally:
             tracemalloc.stop()

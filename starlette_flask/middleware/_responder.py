@@ -39,13 +39,15 @@ class Responder(SessionInScope):
     started = ""
     #: Whether a save has failed.
     failed = False
+    #: Whether a value is another than the client's, and yet stored alike: ``{9: 1}`` for ``{"9": 1}``.
+    differs = False
     #: What became of the session, for the log.
     outcome = "not saved, as nothing changed"
 
     def __init__(self, middleware: SessionMiddleware, scope: Scope, send: Send, outer: Responder | None) -> None:
         self.middleware, self.scope, self.outer, self.server_send = middleware, scope, outer, send
-        if "session" in scope:
-            self.stand_before(scope["session"])
+        if "session" in scope or "session_handler" in scope:
+            self.stand_before(scope.get("session", NOTHING))
         headers: list[Any] = scope.get("headers", [])
         if type(headers) is not list:  # perhaps readable only once, and the application is to read them, too
             headers = scope["headers"] = list(headers)
@@ -151,7 +153,7 @@ class Responder(SessionInScope):
         if inner:
             varies = self.merge(headers, inner, changed) or varies
         elif changed or (peek(session, "_permanent") and self.middleware.refreshes and not self.is_foreign()):
-            (self.set_cookie if changed or session._modified is not None else self.renew)(headers)
+            (self.set_cookie if changed or self.differs or session._modified is not None else self.renew)(headers)
             varies = True
         if session._dirty:
             session._mark_saved()
@@ -181,6 +183,7 @@ class Responder(SessionInScope):
         before = self.client.content()
         for key in session._exposed:
             if not same(before.get(key), peek(session, key)):
+                self.differs = True
                 return bool(changed_keys(before, self.middleware.as_stored(session._content())))
         return False
 

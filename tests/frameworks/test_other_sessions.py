@@ -189,6 +189,17 @@ class TestFurtherOut:
         assert opened(client.cookies["session"], key=KEY) == CARD
         assert json.loads(asyncio.run(store.get(client.cookies["theirs"])) or b"") == {"theirs": 1}
 
+    def test_starsessions_behind_a_layer_that_hides_its_session(self) -> None:
+        """What it left in the scope besides is no sign of one further in."""
+        ours = SessionMiddleware(endpoint(dict), KEY)
+
+        async def between(scope: Any, receive: Any, send: Any) -> None:
+            await ours({key: value for key, value in scope.items() if key != "session"}, receive, send)
+
+        client = TestClient(Starsessions(between, InMemoryStore(), cookie_name="theirs"))
+        client.get("/replace")
+        assert opened(client.cookies["session"], key=KEY) == CARD
+
     def test_between_two_equal_ones_of_ours(self) -> None:
         """As where a Flask application is mounted with one. It reads what was changed before either of them."""
         inside = SessionMiddleware(endpoint(dict), KEY)
