@@ -70,8 +70,10 @@ class Log:
             origin = f"opened in Starlette's format, signed {age} s ago"
         if (pairs := count_pairs(field, self._cookie.name)) > 1:
             origin += f" ({pairs} cookies of this name, the first counts)"
-        if brought.value and outcome.startswith(("saved", "deleted")) and not outcome.startswith("saved again"):
+        if brought.value and outcome.startswith(("saved", "deleted")):
             if brought.value in self._superseded:
+                outcome = outcome.removesuffix(", as it is permanent")
                 outcome += ", as was what another request made of this cookie: the last response to arrive wins"
-            self._superseded.append(brought.value)
+            elif not outcome.startswith("saved again"):  # with nothing new; but that may undo what is
+                self._superseded.append(brought.value)
         logger.debug("Session %r on path %r: %s; %s", self._name, path, origin, outcome)

@@ -37,7 +37,8 @@ def settle(
     merged, lost = merge(before, ours, theirs)
     reason = "an application inside changed them, too"
     if merged and client.origin != "starlette" and not changed_keys(theirs, merged):
-        return Settlement(None, "saved by an application inside", reason, lost)
+        again = "" if changed_keys(client.content(), theirs) else " again"
+        return Settlement(None, f"saved{again} by an application inside", reason, lost)
     outcome = "saved, merged with what an application inside set" if merged else "deleted"
     return Settlement(merged, outcome, reason, lost)
 
