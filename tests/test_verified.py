@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any, ClassVar
+from uuid import UUID
 
 import flask
 import msgspec
@@ -340,6 +341,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     # One character beyond the rest makes Python hold all with four bytes each.
     "a wide text": {"name": "\U0001f600" + "a" * 7000},
     "wide texts": {f"\U0001f600{number}": "\U0001f600" + "a" * 200 for number in range(24)},
+    "UUIDs": {f"k{number}": UUID(int=number << 100) for number in range(30)},
+    "datetimes": {f"k{number}": datetime(2001, 9, 9, tzinfo=timezone.utc) for number in range(30)},
     "hundreds of numbers": {f"k{number}": number + 0.5 for number in range(300)},
     "nested": {"list": [{"a": number, "b": "text"} for number in range(130)]},
     "many empty lists": {"list": [[] for _ in range(1000)]},
