@@ -253,8 +253,8 @@ def protect_session(scope: HasSession, mode: Literal["basic", "strong"] = "basic
             session["_fresh"] = False
         return
     logger.info(
-        "Session protection 'strong' logged the user out on path %r: their address or user agent is another than when "
-        "they logged in.",
+        "Session protection 'strong' logged the user out on path %r: the client's address or user agent has changed "
+        "since the log-in.",
         scope_of(scope, "the path").get("path", ""),
     )
     for key in _PROTECTED_KEYS:

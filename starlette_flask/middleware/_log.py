@@ -72,6 +72,6 @@ class Log:
             origin += f" ({pairs} cookies of this name, the first counts)"
         if brought.value and outcome.startswith(("saved", "deleted")) and not outcome.startswith("saved again"):
             if brought.value in self._superseded:
-                outcome += ", as was what another request made of this cookie: the last response to arrive wins"
+                outcome += "; another request with the same cookie was saved, too: the last response to arrive wins"
             self._superseded.append(brought.value)
         logger.debug("Session %r on path %r: %s; %s", self._name, path, origin, outcome)

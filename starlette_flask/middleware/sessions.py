@@ -9,7 +9,7 @@ from time import time
 from typing import Any, cast
 from warnings import warn
 
-from itsdangerous import BadData, BadPayload
+from itsdangerous import BadData, BadPayload, SignatureExpired
 
 from ..asgi import ASGIApp
 from ..codec import SessionCodec, is_current, retired_keys
@@ -200,7 +200,9 @@ class SessionMiddleware:
                 self._verified.add(found)
                 return content, found
         except BadData as error:
-            reason = type(error).__name__  # not its text, which quotes parts of the value
+            reason = type(error).__name__  # not its text, which may quote parts of the value
+            if isinstance(error, SignatureExpired):
+                reason += f": {error.message}"
             if (cause := getattr(error, "original_error", None)) is not None:
                 reason += f" from {type(cause).__name__}"
         if (foreign := self.open_starlette(value)) is not None:
