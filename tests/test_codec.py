@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import hmac
+import itertools
 import json
 import pickle
 import sys
@@ -373,7 +374,7 @@ class TestSigners:
                 ):
                     assert outcome(codec.loads, bad) == outcome(other.loads, bad)
 
-    @pytest.mark.parametrize("signer_kwargs", SIGNERS, ids=str)
+    @pytest.mark.parametrize("signer_kwargs", SIGNERS, ids=itertools.count())
     def test_signer_kwargs(self, signer_kwargs: dict[str, Any], clock: time_machine.Traveller) -> None:
         self.check(signer_kwargs, clock)
 

@@ -144,7 +144,7 @@ class TestSecrets:
             (bytearray(b"key"), TypeError),
             (["s3cr3t"], TypeError),
         ],
-        ids=repr,
+        ids=lambda value: repr(value).partition(" at 0x")[0],
     )
     def test_refuses_what_is_none(self, secret: object, error: type[Exception]) -> None:
         with pytest.raises(error, match=r"^secret_key ") as refused:
