@@ -30,9 +30,9 @@ def install(session: nox.Session, *groups: str) -> None:
 
 
 def test(session: nox.Session) -> None:
-    """Run the test suite, with the package's coverage at 100 % of lines and branches."""
+    """Run the test suite on all processors, with the package's coverage at 100 % of lines and branches."""
     install(session, "tests")
-    session.run("pytest", "--cov", "--cov-fail-under=100", *session.posargs)
+    session.run("pytest", "-n", "auto", "--cov", "--cov-fail-under=100", *session.posargs)
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""Look into a session cookie, make one, or print a Flask application's settings: starlette-flask.
+"""Inspect or sign a session cookie, or print a Flask application's settings: starlette-flask.
 
 The same as python -m starlette_flask. Each command has its own help, such as starlette-flask inspect --help.
 """
@@ -116,7 +116,7 @@ examples:
 """
 _SETTINGS = """\
 Print the session settings of a Flask or Quart application as Python code that
-wraps an ASGI application with them, for the day when Flask goes, and those of
+gives them to an ASGI application, for the day when Flask goes, and those of
 Flask-Login where the application has it. Keys are left out; what cannot be
 written as code is told in a comment.
 

@@ -1,4 +1,4 @@
-"""The change-tracking dict behind ``scope["session"]``. It knows neither cookies nor ASGI."""
+"""The change-tracking dict behind ``scope["session"]``. Independent of cookies and ASGI."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _items: Callable[[dict[str, Any]], ItemsView[str, Any]] = _dict.items
 class Session(dict[str, Any]):
     """A session: a real ``dict`` that knows whether it was read and whether it was changed.
 
-    The content lies in the dict itself, so serializers written in C see it. They read it without calling a
+    The content is stored in the dict itself, so serializers written in C see it. They read it without calling a
     method: where a response is made of ``scope["session"]`` alone, call :meth:`mark_accessed`.
 
     - Every method that reads marks the session :attr:`accessed`, also where the key is missing, so that the

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from starlette_flask import SessionCodec, SessionMiddleware
 from starlette_flask.extensions.flask_login import remember_cookie
@@ -313,7 +315,7 @@ class TestSettings:
         result = call("settings", f"{(found := module(HEAD + source))}:app")
         assert (result.code, result.err) == (0, "")
         assert "hunter" not in result.out
-        assert result.out.count("#") == 1
+        assert result.out.count("#") == 2
         flask_app = sys.modules[found].app
         for variable, key in (
             ("SECRET_KEY", flask_app.secret_key),
@@ -328,16 +330,17 @@ class TestSettings:
                 monkeypatch.setenv(variable, as_bytes.decode())
 
         inner = asgi.app_that(lambda session: session.update(user=(1, 2), **{"_permanent": True} if permanent else {}))
-        names: dict[str, Any] = {"app": inner}
-        exec(result.out, names)
+        app = Starlette(routes=[Mount("/", inner)])
+        exec(result.out, {"app": app})
+        middleware: Any = app.build_middleware_stack().app  # type: ignore[attr-defined]
         given = [line.strip().partition("=")[0] for line in result.out.splitlines() if line.startswith("    ")]
-        assert given == ["app,", "secret_key", "secret_key_fallbacks", *expected.split()]
+        assert given == ["SessionMiddleware,", "secret_key", "secret_key_fallbacks", *expected.split()]
         with time_machine.travel(NOW, tick=False):
-            ours, theirs = asgi.call(names["app"]), asgi.call(SessionMiddleware.from_flask(inner, flask_app))
+            ours, theirs = asgi.call(middleware), asgi.call(SessionMiddleware.from_flask(inner, flask_app))
         assert ours.set_cookies == theirs.set_cookies != []
         assert ours.vary == theirs.vary
         for key in flask_app.config["SECRET_KEY_FALLBACKS"] or ():  # they open what they signed
-            codec = names["app"]._codec
+            codec = middleware._codec
             value = SessionCodec(key, salt=codec.salt, signer_kwargs=codec.signer_kwargs).dumps({"old": 1})
             assert codec.loads(value) == {"old": 1}
 
@@ -402,9 +405,9 @@ class TestSettings:
         result = call("settings", f"{module(imports + HEAD + source)}:app")
         assert result.code == 0
         assert f"\n# {comment}" in result.out
-        names = {"app": None}
-        exec(result.out.replace('os.environ["SECRET_KEY"]', '"any key"'), names)
-        assert isinstance(names["app"], SessionMiddleware)
+        app = Starlette()
+        exec(result.out.replace('os.environ["SECRET_KEY"]', '"any key"'), {"app": app})
+        assert isinstance(app.build_middleware_stack().app, SessionMiddleware)  # type: ignore[attr-defined]
 
     @pytest.mark.parametrize(
         ("config", "protection"),
@@ -437,7 +440,7 @@ class TestSettings:
             "    flask_login.login_user(user, remember=True)\n    return 'in'"
         )
         result = call("settings", f"{(found := module(HEAD + login))}:app")
-        names: dict[str, Any] = {"app": None}
+        names: dict[str, Any] = {"app": Starlette()}
         exec(result.out.replace('os.environ["SECRET_KEY"]', '"any key"'), names)
         name = config.get("REMEMBER_COOKIE_NAME")
         assert names["LOAD_USER_ID"].get("protection", "basic") == protection

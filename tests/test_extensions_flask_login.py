@@ -457,7 +457,7 @@ class TestSessionProtection:
         caplog.set_level("INFO", "starlette_flask")
         scope = {**scope_of({"_user_id": "ann"}), "path": "/basket"}
         protect_session(scope, mode)
-        told = "logged the user out on path '/basket': their address or user agent"
+        told = "logged the user out on path '/basket': the client's address or user agent"
         assert [told in message for message in caplog.messages] == [True] * (mode == "strong")
 
     def test_a_login_without_identifier_is_another_client(self) -> None:

@@ -200,7 +200,7 @@ class TestCleared:
 class TestAnythingElse:
     """What holds no keys is an error in the application, which its developer sees."""
 
-    @pytest.mark.parametrize("value", [5, "text", object(), ["a"]], ids=repr)
+    @pytest.mark.parametrize("value", [5, "text", object(), ["a"]], ids=lambda value: type(value).__name__)
     def test_is_an_error(self, value: Any) -> None:
         with pytest.raises(TypeError, match=rf"scope\['session'\].* {type(value).__name__}$"):
             replaced(by(value))

@@ -144,7 +144,7 @@ class TestSecrets:
             (bytearray(b"key"), TypeError),
             (["s3cr3t"], TypeError),
         ],
-        ids=repr,
+        ids=lambda value: repr(value).partition(" at 0x")[0],
     )
     def test_refuses_what_is_none(self, secret: object, error: type[Exception]) -> None:
         with pytest.raises(error, match=r"^secret_key ") as refused:
@@ -545,8 +545,8 @@ def broken_values() -> Iterator[Any]:
     yield pytest.param(good.rpartition(".")[0], "Bad(Time)?Signature", id="no signature")
     yield pytest.param("x" + good, "Bad(Time)?Signature", id="other payload")
     yield pytest.param(signed(CONTENT, key="another key"), "Bad(Time)?Signature", id="other key")
-    yield pytest.param(signed(CONTENT, age=32 * 24 * 3600), "SignatureExpired", id="too old")
-    yield pytest.param(signed(CONTENT, age=-24 * 3600), "SignatureExpired", id="from the future")
+    yield pytest.param(signed(CONTENT, age=32 * 24 * 3600), "SignatureExpired: Signature .*", id="too old")
+    yield pytest.param(signed(CONTENT, age=-24 * 3600), "SignatureExpired: Signature .*", id="from the future")
     for content in ([1, 2], "text", 5, None, True):
         yield pytest.param(serializer.dumps(content), "BadPayload", id=f"no object but {content!r}")
     yield pytest.param(payload(b"!"), r"BadPayload from \w+", id="broken base64")

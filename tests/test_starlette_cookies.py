@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import logging
 import re
@@ -207,6 +208,7 @@ class TestStrangers:
             ".",
             "..",
         ],
+        ids=itertools.count(),
     )
     def test_do_not_open(self, value: str, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG, "starlette_flask")

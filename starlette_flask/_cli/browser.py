@@ -19,12 +19,12 @@ _LONGEST_PAIR = 4096  # bytes of name and value together (RFC 6265bis 5.6)
 _LONGEST_LIFE = timedelta(days=400)  # what an expiry date is cut down to (RFC 6265bis 5.5)
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _KNOWN = {"expires", "max-age", "domain", "path", "secure", "httponly", "samesite", "partitioned"}
-_HTTPS_ONLY = "https only, and takes it from there only (some browsers: from and to http://localhost, too)"
+_HTTPS_ONLY = "https only, and accepts it over https only (some browsers make an exception for http://localhost)"
 _FROM_OTHER_SITES = {
     "strict": "never from other sites, not even when a link is followed (SameSite=Strict)",
     "lax": "from other sites only when a link is followed, not in frames, by fetch or by POST (SameSite=Lax)",
     "none": "from other sites and in frames, too (SameSite=None), where its settings allow third-party cookies",
-    None: "from other sites as it decides itself, for want of SameSite: Chrome and Edge go by Lax, others may not",
+    None: "from other sites as it decides itself, without SameSite: Chrome and Edge treat it as Lax, others may not",
 }
 
 

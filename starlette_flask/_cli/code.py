@@ -32,7 +32,7 @@ _REMEMBER_COOKIE = {
 
 
 def code(target: str) -> list[str]:
-    """Return lines of code that wrap ``app`` with the settings of a Flask or Quart application, keys left out.
+    """Return lines of code that give ``app`` the settings of a Flask or Quart application, keys left out.
 
     What cannot be written as code is told in comments. Raises ``ValueError`` where the settings cannot be read.
     """
@@ -42,15 +42,15 @@ def code(target: str) -> list[str]:
     flask_login = list(_flask_login(flask_app))
     modules = [name for name in ("base64", "hashlib", "os") if any(f"{name}." in text for _, text in arguments)]
     return [
-        f"# The session settings of {target}, but for the keys: put those into the environment.",
+        f"# Session settings of {target}, without the keys: set those in the environment.",
         *(f"# {comment}" for comment in comments),
         *(f"import {name}" for name in modules),
         *(["from datetime import timedelta"] if "timedelta(" in f"{arguments}{flask_login}" else []),
         "",
         "from starlette_flask import SessionMiddleware",
         "",
-        "app = SessionMiddleware(",
-        "    app,",
+        "app.add_middleware(  # of FastAPI and Starlette; around any other: app = SessionMiddleware(app, ...)",
+        "    SessionMiddleware,",
         *(f"    {name}={text}," for name, text in arguments),
         ")",
         *flask_login,

@@ -98,8 +98,8 @@ def _cookie(fields: list[bytes], name: bytes) -> Cookie | None:
     count = sum(_name(pair) == name for field in fields for pair in field.split(b";"))
     if count > 1:
         notes.append(
-            f"{count} cookies have this name: a server reads the first, and what it saves in another, a log-out too, "
-            "changes nothing. Browsers send several after a change of domain or path, the longer path and then the "
-            "older one first: delete the old one, or change the name"
+            f"{count} cookies have this name: a server reads the first, so what is saved in another, a log-out "
+            "included, has no effect. Browsers send several after a change of domain or path, the longer path and "
+            "then the older one first: delete the old one, or change the name"
         )
     return Cookie(value, len(value), "value", None, notes)

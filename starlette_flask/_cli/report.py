@@ -19,7 +19,7 @@ FORMATS = {
     "jwt": "a JSON Web Token, not a session cookie",
     "session-id": "probably the identifier of a session that a server keeps",
     "litestar": "Litestar's encrypted session cookie",
-    "unknown": "no format that is known here",
+    "unknown": "an unknown format",
     "flask": "Flask's session cookie",
     "flask-login": "Flask-Login's remember cookie, not a session: Flask-Login reads it where the session has no user",
     "flask-wtf": "Flask-WTF's CSRF token, not a session: it belongs into a form or the header X-CSRFToken",
@@ -68,7 +68,7 @@ def lines(report: Report) -> Lines:
         count = abs(report.age) // size
         words = f"{count} {unit}{'s' * (count != 1)} {'ago' if report.age >= 0 else 'ahead'}"
         shown.append(("", f"signed   {report.signed_at}, {words} ({report.age} s)"))
-    size_text = f"size     {report.size} bytes, the {report.size_of}; a Set-Cookie field may have {report.size_limit}"
+    size_text = f"size     {report.size} bytes ({report.size_of}, limit {report.size_limit})"
     too_large = report.size > report.size_limit
     shown.append(("yellow", f"{size_text}: TOO LARGE") if too_large else ("", size_text))
     if report.verdict:
@@ -86,7 +86,7 @@ def lines(report: Report) -> Lines:
         shown.append(("", f"key      {report.key} of {len(report.keys)}, {report.key_source}{fallback}"))
     shown += _column("notes", [("yellow", f"- {note}") for note in report.notes])
     if not report.text:
-        return [*shown, ("", "content  none that can be read")]
+        return [*shown, ("", "content  unreadable")]
     return [*shown, _title(report), *(("", line) for line in report.text.split("\n"))]
 
 
@@ -116,7 +116,7 @@ def _column(title: str, entries: Lines) -> Lines:
 
 def _title(report: Report) -> tuple[str, str]:
     if report.key is None:
-        return "yellow", "content  NOT VERIFIED, anyone can have written it"
+        return "yellow", "content  NOT VERIFIED: anyone could have written this"
     if report.is_verified:
         return "green", "content  verified"
     return "yellow", f"content  signed with key {report.key}, but not as a session of this application"

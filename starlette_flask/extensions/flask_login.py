@@ -96,8 +96,8 @@ def load_user_id(
 def user_id(session: HasSession) -> str | None:
     """The id of the user who is logged in, as text, or ``None``.
 
-    It is what the session says. Whether the client is the one that logged in, and whether a stranger has a remember
-    cookie, is for :func:`load_user_id` to find out, earlier in the same request.
+    It is what the session says. Whether the client is the one that logged in, and whether a user without a session
+    has a remember cookie, is for :func:`load_user_id` to find out, earlier in the same request.
 
     :raises RuntimeError: there is no session in the scope.
     """
@@ -240,7 +240,7 @@ def protect_session(scope: HasSession, mode: Literal["basic", "strong"] = "basic
     :param scope: as for :func:`login_user`.
     :raises RuntimeError: there is no session in the scope.
     :raises TypeError: ``scope`` is a session.
-    :raises ValueError: the mode is another.
+    :raises ValueError: the mode is neither ``"basic"`` nor ``"strong"``.
     """
     if mode not in ("basic", "strong"):
         raise ValueError(f"protection must be 'basic' or 'strong', or None in load_user_id, not {mode!r}")
@@ -253,8 +253,8 @@ def protect_session(scope: HasSession, mode: Literal["basic", "strong"] = "basic
             session["_fresh"] = False
         return
     logger.info(
-        "Session protection 'strong' logged the user out on path %r: their address or user agent is another than when "
-        "they logged in.",
+        "Session protection 'strong' logged the user out on path %r: the client's address or user agent has changed "
+        "since the log-in.",
         scope_of(scope, "the path").get("path", ""),
     )
     for key in _PROTECTED_KEYS:

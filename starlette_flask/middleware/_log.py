@@ -72,8 +72,7 @@ class Log:
             origin += f" ({pairs} cookies of this name, the first counts)"
         if brought.value and outcome.startswith(("saved", "deleted")):
             if brought.value in self._superseded:
-                outcome = outcome.removesuffix(", as it is permanent")
-                outcome += ", as was what another request made of this cookie: the last response to arrive wins"
+                outcome += "; another request with the same cookie was saved, too: the last response to arrive wins"
             elif not outcome.startswith("saved again"):  # with nothing new; but that may undo what is
                 self._superseded.append(brought.value)
         logger.debug("Session %r on path %r: %s; %s", self._name, path, origin, outcome)

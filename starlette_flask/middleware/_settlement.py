@@ -28,7 +28,7 @@ def settle(
     deleted = cookie.deletes or not cookie.value
     theirs = {} if deleted else middleware.open_inner(cookie.value)
     if theirs is None:
-        reason = "the response sets a cookie of that name which was rejected"
+        reason = "an application inside set a cookie of that name that was rejected"
         passing = middleware.open_starlette(cookie.value)
         lost = _lost_to({} if passing is None else passing.content(), client.content(), ours)
         return Settlement(None, f"not saved, as {reason}", reason, lost)

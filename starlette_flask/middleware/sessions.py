@@ -9,7 +9,7 @@ from time import time
 from typing import Any, cast
 from warnings import warn
 
-from itsdangerous import BadData, BadPayload
+from itsdangerous import BadData, BadPayload, SignatureExpired
 
 from ..asgi import ASGIApp
 from ..codec import SessionCodec, is_current, retired_keys
@@ -47,13 +47,13 @@ class SessionMiddleware:
     :param https_only: the attribute Secure, ``SESSION_COOKIE_SECURE``.
     :param domain: ``SESSION_COOKIE_DOMAIN``; ``None`` for this host alone.
     :param partitioned: ``SESSION_COOKIE_PARTITIONED``; implies Secure, as in Werkzeug.
-    :param secret_key_fallbacks: retired keys, oldest first: they open, ``secret_key`` signs.
+    :param secret_key_fallbacks: older keys, oldest first, whose signatures are accepted; only ``secret_key`` signs.
     :param permanent_session_lifetime: a ``timedelta`` or seconds.
     :param refresh_each_request: whether a permanent session's cookie is set by every response.
     :param httponly: ``SESSION_COOKIE_HTTPONLY``, keeps scripts from reading the cookie.
-    :param salt: the salt of the Flask application's session interface, where it has one of its own.
-    :param signer_kwargs: likewise its ``key_derivation`` and ``digest_method``, added to Flask's.
-    :param serializer: likewise its ``serializer``.
+    :param salt: the ``salt`` of the Flask application's session interface, if customized.
+    :param signer_kwargs: its ``key_derivation`` and ``digest_method``, if customized; added to Flask's.
+    :param serializer: its ``serializer``, if customized.
     :param max_cookie_size: bytes of the Set-Cookie field above which a warning is logged; 0 for never.
     :param leeway: seconds by which a signature may lie in the future, for servers whose clocks differ.
     :param allow_path_regex: only paths that match from their start have a session; the others pass untouched.
@@ -200,7 +200,8 @@ class SessionMiddleware:
                 self._verified.add(found)
                 return content, found
         except BadData as error:
-            reason = type(error).__name__  # not its text, which quotes parts of the value
+            # No other text: it may quote parts of the value.
+            reason = type(error).__name__ + (f": {error.message}" if isinstance(error, SignatureExpired) else "")
             if (cause := getattr(error, "original_error", None)) is not None:
                 reason += f" from {type(cause).__name__}"
         if (foreign := self.open_starlette(value)) is not None:

@@ -131,7 +131,7 @@ class TestDumps:
             range(3),
             {}.keys(),
         ],
-        ids=lambda value: repr(value)[:40],
+        ids=lambda value: repr(value)[:40].partition(" at 0x")[0],
     )
     def test_a_value_that_json_or_flask_treats_specially(self, value: Any) -> None:
         for mapping in ({"a": value}, {"a": [value, (value,)]}, {" t": value}, {"a": {" t": value}, "b": 1}):

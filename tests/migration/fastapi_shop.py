@@ -35,7 +35,7 @@ def page(request: Request, title: str) -> Any:
     return templates.TemplateResponse(request, "page.html", context)
 
 
-@account.get("/account", dependencies=[Depends(required_customer)])
+@account.api_route("/account", methods=["GET", "HEAD"], dependencies=[Depends(required_customer)])
 def show_account(request: Request) -> Any:
     return page(request, "account")
 

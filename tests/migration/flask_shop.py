@@ -46,7 +46,7 @@ class Customer(UserMixin):
 
 
 @login.user_loader
-def load_customer(number: str | None) -> Customer | None:
+def load_customer(number: str) -> Customer | None:
     return Customer(number) if number in CUSTOMERS else None
 
 
@@ -56,7 +56,8 @@ def remember_customer() -> None:
     if cookie is None or "_user_id" in session or session.get("_remember") == "clear":
         return
     for key in (SECRET_KEY, *FALLBACKS):
-        if customer := load_customer(decode_cookie(cookie, key)):
+        number = decode_cookie(cookie, key)
+        if number is not None and (customer := load_customer(number)):
             login_user(customer, fresh=False, remember=key != SECRET_KEY)  # under an old key: a new cookie
             return
 

@@ -1,4 +1,4 @@
-"""Flask mounted in FastAPI, at the root, so that every address stays."""
+"""Flask mounted in FastAPI, at the root, so that every URL stays."""
 
 from a2wsgi import WSGIMiddleware
 from fastapi import Depends, FastAPI

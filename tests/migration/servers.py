@@ -7,6 +7,7 @@ import contextlib
 import grp
 import os
 import pwd
+import re
 import shlex
 import shutil
 import signal
@@ -24,7 +25,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 #: What each server is started with; the ports in there are replaced.
 COMMANDS = dict(line.split(": ", 1) for line in (HERE / "Procfile").read_text("utf-8").splitlines())
-FLASK_PORT, FASTAPI_PORT = "8001", "8002"
+FLASK_PORT, FASTAPI_PORTS = "8001", ("8002", "8003")
 
 NGINX_CONF = """
 user {user} {group};
@@ -151,7 +152,7 @@ class Servers:
         for name in names:
             if name not in self.running:
                 server = self.running[name] = Server(name, self.folder)
-                command = COMMANDS[name].replace(FLASK_PORT, str(server.port)).replace(FASTAPI_PORT, str(server.port))
+                command = re.sub("|".join((FLASK_PORT, *FASTAPI_PORTS)), str(server.port), COMMANDS[name])
                 await server.start([sys.executable, "-m", *shlex.split(command)], {"SHOP_KEYS": str(self.keys)})
         await asyncio.gather(*(self.running[name].answers() for name in names))
         self.configure(routes, names)
@@ -170,7 +171,7 @@ class Servers:
         site = (HERE / "nginx" / "site.conf").read_text("utf-8")
         site = site.replace("listen 443", f"listen 127.0.0.1:{self.nginx.port}").replace("/etc/nginx/", "")
         for name in names:
-            site = site.replace(FLASK_PORT if name == "flask" else FASTAPI_PORT, str(self.running[name].port))
+            site = site.replace(FLASK_PORT if name == "flask" else FASTAPI_PORTS[0], str(self.running[name].port))
         (self.folder / "site.conf").write_text(site, "utf-8")
         shutil.copy(HERE / "nginx" / f"{routes}.conf", self.folder / "routes.conf")
         user, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Form, HTTPException, Request, Response
 from fastapi.requests import HTTPConnection
@@ -41,7 +42,11 @@ async def send_remember_cookie(request: Request, call_next: Callable[[Request], 
 
 
 def checked_form(request: Request, csrf_token: Annotated[str, Form()] = "") -> None:
+    """What Flask-WTF checks: the token in the form or a header, and over https the page that the form was on."""
+    token, url = csrf_token or request.headers.get("X-CSRFToken", ""), request.url
+    if url.scheme == "https" and urlsplit(request.headers.get("Referer", ""))[:2] != (url.scheme, url.netloc):
+        raise HTTPException(400, "The referrer is missing, or another site.")
     try:
-        validate_csrf(request, csrf_token, CSRF_KEY, secret_key_fallbacks=CSRF_FALLBACKS)
+        validate_csrf(request, token, CSRF_KEY, secret_key_fallbacks=CSRF_FALLBACKS)
     except CSRFError as error:
         raise HTTPException(400, str(error)) from None

@@ -182,6 +182,7 @@ class TestLogs:
             (signed({"user": "ada"}), {}, {"a": 1}, logging.WARNING),
             (signed({"user": "ada"}), {"a": secrets.token_hex(4000)}, {}, logging.WARNING),
         ],
+        ids=itertools.count(),
     )
     def test_levels(
         self, cookie: str | None, use: Any, late: Any, level: int | None, caplog: pytest.LogCaptureFixture
