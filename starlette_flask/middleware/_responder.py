@@ -39,8 +39,6 @@ class Responder(SessionInScope):
     started = ""
     #: Whether a save has failed.
     failed = False
-    #: Whether a value is another than the client's, and yet stored alike: ``{9: 1}`` for ``{"9": 1}``.
-    differs = False
     #: What became of the session, for the log.
     outcome = "not saved, as nothing changed"
 
@@ -153,7 +151,13 @@ class Responder(SessionInScope):
         if inner:
             varies = self.merge(headers, inner, changed) or varies
         elif changed or (peek(session, "_permanent") and self.middleware.refreshes and not self.is_foreign()):
-            (self.set_cookie if changed or self.differs or session._modified is not None else self.renew)(headers)
+            # A value that the application got hold of may be another by now that is stored alike: {9: 1} for {"9": 1}.
+            if changed or session._exposed or session._modified is not None:
+                self.set_cookie(headers)
+            else:
+                headers.append((b"set-cookie", self.middleware.renew(session, self.brought)))
+            if not changed:
+                self.outcome = "saved again, as it is permanent"
             varies = True
         if session._dirty:
             session._mark_saved()
@@ -183,7 +187,6 @@ class Responder(SessionInScope):
         before = self.client.content()
         for key in session._exposed:
             if not same(before.get(key), peek(session, key)):
-                self.differs = True
                 return bool(changed_keys(before, self.middleware.as_stored(session._content())))
         return False
 
@@ -196,11 +199,6 @@ class Responder(SessionInScope):
         self.outcome = "saved" if content else "deleted"
         if middleware.log.watches_path and content:
             middleware.log.written(self.path, self.scope.get("root_path", ""))
-
-    def renew(self, headers: list[Any]) -> None:
-        """Add the Set-Cookie field that gives the client what it has, with a new date."""
-        headers.append((b"set-cookie", self.middleware.renew(self.session, self.brought)))
-        self.outcome = "saved again, as it is permanent"
 
     def merge(self, headers: list[Any], inner: list[Any], changed: bool) -> bool:
         """Settle with an application inside that set this cookie, too. Return whether ours took its place."""
@@ -236,8 +234,7 @@ class Responder(SessionInScope):
     def close(self, unsent: str) -> None:
         """End the request: what is changed from now on cannot be saved.
 
-        ``unsent`` is the reason why there was no response to save the session with, if there was none; empty for
-        none that anybody need hear of.
+        ``unsent`` is why there was no response to save the session with; empty where nobody need hear of that.
         """
         session = self.session
         if session._dirty or session._exposed or self.copies or self.scope.get("session") is not session:
