@@ -41,16 +41,36 @@ def same(a: Any, b: Any) -> bool:
             return True
     except Exception:  # noqa: S110  # what marshal does not know, or an `__eq__` of the application's
         pass
-    if is_dict(a):
-        return a.keys() == b.keys() and all(same(value, b[key]) for key, value in a.items())
-    if isinstance(a, (list, tuple)):
-        items = cast("Sequence[Any]", a)
-        return len(items) == len(b) and all(map(same, items, b))
-    if isinstance(a, float):
-        return (a == b and copysign(1, a) == copysign(1, b)) or (a != a and b != b)
+    return _same_parts(a, b)
+
+
+def _same_parts(a: Any, b: Any) -> bool:
+    """Do as :func:`same`, part by part; without recursion, as JSON may be read deeper than that goes."""
+    pairs = [(a, b)]
+    while pairs:
+        a, b = pairs.pop()
+        if type(a) is not type(b):
+            return False
+        if is_dict(a):
+            if a.keys() != b.keys():
+                return False
+            pairs.extend((value, b[key]) for key, value in a.items())
+        elif isinstance(a, (list, tuple)):
+            if len(cast("Sequence[Any]", a)) != len(b):
+                return False
+            pairs.extend(zip(cast("Sequence[Any]", a), b, strict=True))
+        elif isinstance(a, float):
+            if not (a == b and copysign(1, a) == copysign(1, b)) and not (a != a and b != b):
+                return False
+        elif not _equal(a, b):
+            return False
+    return True
+
+
+def _equal(a: Any, b: Any) -> bool:
     try:
         return bool(a == b)
-    except Exception:
+    except Exception:  # an `__eq__` of the application's
         return False
 
 

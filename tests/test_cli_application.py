@@ -409,6 +409,7 @@ class TestSettings:
         exec(result.out.replace('os.environ["SECRET_KEY"]', '"any key"'), {"app": app})
         assert isinstance(app.build_middleware_stack().app, SessionMiddleware)  # type: ignore[attr-defined]
 
+    @pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # Flask-Login's
     @pytest.mark.parametrize(
         ("config", "protection"),
         [
