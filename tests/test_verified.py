@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 import tracemalloc
 import zlib
@@ -210,8 +211,9 @@ class TestRefreshing:
         assert len(found["ours"]) == 3 * times * reads
 
     def test_the_new_value_need_not_be_verified(
-        self, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+        self, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
+        caplog.set_level(logging.DEBUG, "starlette_flask")
         middleware = SessionMiddleware(app_that(dict), KEY)
         verified = spy(monkeypatch, middleware, "open")
         value = signed({"_permanent": True, "user": 7})
@@ -220,6 +222,7 @@ class TestRefreshing:
             (field,) = call(middleware, cookie=value).set_cookies
             value = field.partition(";")[0].partition("=")[2]
         assert verified == ["open"]
+        assert all("opened with the current key" in line for line in caplog.messages)
 
     @pytest.mark.parametrize("text", ["x" * 100, hashlib.shake_256(b"").hexdigest(3000)], ids=["small", "large"])
     def test_it_is_packed_once(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:

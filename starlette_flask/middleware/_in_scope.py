@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from enum import Enum
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from ..asgi import Scope
 from ..contents import Content
@@ -18,7 +18,7 @@ _ENDED: Scope = {}
 #: What stands further out where there is no session.
 NOTHING: Any = object()
 
-Traces = tuple[object, bool]
+Traces: TypeAlias = tuple[object, bool]
 
 
 class SessionInScope:

@@ -94,8 +94,9 @@ OPERATORS: OPERATORS_TYPE = [
 
 _TYPE_CHECKING = m.If(test=m.Name("TYPE_CHECKING"))
 _VERSION = m.If(test=m.Comparison(left=m.Attribute(value=m.Name("sys"), attr=m.Name("version_info"))))
+_ALIAS = m.AnnAssign(annotation=m.Annotation(m.Name("TypeAlias")))
 _OVERLOAD = m.FunctionDef(decorators=[m.AtLeastN(m.Decorator(m.Name("overload")), n=1)])
-_LEFT_OUT = _TYPE_CHECKING | _VERSION | _OVERLOAD | _HELP
+_LEFT_OUT = _TYPE_CHECKING | _VERSION | _ALIAS | _OVERLOAD | _HELP
 _CAST = m.Call(func=m.Name("cast"))
 
 
@@ -140,7 +141,7 @@ class _Visitor(MutationVisitor):
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
         """Leave out what never has an effect, the texts of ``--help``, and what only another Python runs.
 
-        No effect have annotations, overloads and casts: they are for type checkers alone.
+        No effect have annotations, type aliases, overloads and casts: they are for type checkers alone.
         """
         if m.matches(node, _CAST):
             cst.ensure_type(node, cst.Call).args[1].visit(self)  # what is cast is mutated
