@@ -15,7 +15,7 @@ from __future__ import annotations
 import marshal
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from sys import getsizeof
 from typing import Any, TypeAlias, cast
 from uuid import UUID
@@ -189,10 +189,10 @@ def stored(
         return Stored(serialized, parse, signed_at, origin, value)
 
 
-@lru_cache(maxsize=64)  # for each reason, one object serves all requests
+@cache  # for each reason, one object serves all requests
 def nothing(origin: str) -> Stored:
     """Return what a client has that brings no cookie that opens."""
-    return Stored({}, _itself, 0, origin)
+    return Stored({}, _itself, origin=origin)
 
 
 ABSENT = nothing("no cookie")

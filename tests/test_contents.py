@@ -197,7 +197,13 @@ class TestMerge:
         [
             # the keys of a log-in are one unit
             ({}, ADA, BEN, BEN, set(ADA)),
-            (ADA, {**ADA, "_fresh": False, "_id": "y"}, {**ADA, "_user_id": ""}, {**ADA, "_user_id": ""}, {"_fresh", "_id"}),
+            (
+                ADA,
+                {**ADA, "_fresh": False, "_id": "y"},
+                {**ADA, "_user_id": ""},
+                {**ADA, "_user_id": ""},
+                {"_fresh", "_id"},
+            ),
             (ADA, {**ADA, **REMEMBERED}, {}, {}, set(REMEMBERED)),
             (ADA, {**ADA, "a": 1}, {}, {"a": 1}, set()),
             ({}, ADA, {"a": 1}, {**ADA, "a": 1}, set()),

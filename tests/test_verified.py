@@ -18,7 +18,7 @@ import time_machine
 
 from starlette_flask import JSONTag, SessionCodec, SessionMiddleware, TaggedJSONSerializer
 from starlette_flask.contents import Stored, stored
-from starlette_flask.verified import VerifiedValues
+from starlette_flask.verified import _ENTRY, VerifiedValues
 from tests.asgi import KEY, Fickle, app_that, call, flask_reader, opened, signed
 
 NOW = 1_700_000_000
@@ -380,14 +380,14 @@ class TestMemory:
             assert values.get(entries[0][0]) is entries[0][1]
         assert values.get(entries[1][0]) is None
 
-    def test_no_value_takes_more_than_a_small_part(self) -> None:
-        values = VerifiedValues(1 << 17)
-        small = kept(1, {"text": "a" * 100})
-        values.add(small[1])
-        large = kept(1, {"text": "a" * 3000})
-        values.add(large[1])
-        assert values.get(small[0])
-        assert values.get(large[0]) is None
+    @pytest.mark.parametrize(("less", "stays"), [(0, 64), (1, 0)])
+    def test_no_value_takes_more_than_a_small_part(self, less: int, stays: int) -> None:
+        """To the byte: of equal ones, each a 64th of the room, that many fit into it."""
+        entries = [kept(number, {}) for number in range(100, 165)]
+        values = VerifiedValues(64 * (_ENTRY + entries[0][1].size()) - less)
+        for entry in entries:
+            values.add(entry[1])
+        assert [entry for entry in entries if values.get(entry[0])] == entries[65 - stays :]
 
     def test_a_value_is_counted_once(self) -> None:
         values, holds = VerifiedValues(1 << 16), kept(1, SHAPES["small"])[1]

@@ -174,6 +174,11 @@ def _difference(before: list[str], after: list[str]) -> tuple[str, str]:
     return "\n".join(line.strip() for line in before), "\n".join(line.strip() for line in after)
 
 
+def _meaning(text: str) -> str:
+    """Return what Python reads in a text. ``None`` where there was ``False`` is no change: it is as false."""
+    return ast.dump(ast.parse(text)).replace("Constant(value=None)", "Constant(value=False)")
+
+
 def mutants(root: Path, file: str) -> list[Mutant]:
     """Return the mutants of ``file``, each different from the original and all others as Python reads it."""
     source = (root / file).read_text()
@@ -184,19 +189,19 @@ def mutants(root: Path, file: str) -> list[Mutant]:
     places = {part: index for index, top in enumerate(module.body) for part in (top, *_members(top))}
     visitor = _Visitor(places)
     wrapper.visit(visitor)
-    seen = {ast.dump(ast.parse(text)) for text in texts}
+    seen = {_meaning(text) for text in texts}
     counts: Counter[tuple[str, str, str]] = Counter()
     result: list[Mutant] = []
     for original, mutated, part, where, lines in visitor.found:
         place = places[part]
         text = module.code_for_node(_replace(module.body[place], part, original, mutated))
         try:
-            tree = ast.dump(ast.parse(text))
+            meaning = _meaning(text)
         except SyntaxError:
             continue
-        if tree in seen:
+        if meaning in seen:
             continue
-        seen.add(tree)
+        seen.add(meaning)
         old, new = _difference(texts[place].splitlines(), text.splitlines())
         counts[where, old, new] += 1
         whole = source[: starts[place]] + text + source[starts[place + 1] :]
