@@ -220,7 +220,7 @@ class TestStarlettesMiddlewareUnderOurName:
         ("accept", "keys"), [(False, "'cart', 'user'"), (True, "'cart'")], ids=["", "accept_starlette_cookies"]
     )
     def test_replaces_our_session(self, accept: bool, keys: str, caplog: pytest.LogCaptureFixture) -> None:
-        library = StarletteMiddleware(app_that(lambda s: s.update(user=7)), KEY)
+        library = StarletteMiddleware(app_that(lambda s: s.update(user=8)), KEY)
         reply = call(SessionMiddleware(library, KEY, accept_starlette_cookies=accept), cookie=signed(BEFORE))
         (cookie,) = reply.set_cookies
         assert "httponly; samesite=lax" in cookie, "it is its own"
@@ -233,11 +233,12 @@ class TestStarlettesMiddlewareUnderOurName:
         assert warnings(caplog) == []
 
 
-def test_a_conflict_names_what_was_lost(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("kept", [{"b": 2}, {}], ids=["some", "all"])
+def test_a_conflict_names_what_was_lost(kept: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     inner = [(b"set-cookie", pair(signed({**BEFORE, "user": 8, "a": 1})) + b"; Path=/")]
-    app = app_that(lambda s: s.update(user=9, a=1, b=2), headers=inner)
+    app = app_that(lambda s: s.update(user=9, a=1, **kept), headers=inner)
     reply = call(SessionMiddleware(app, KEY), cookie=signed(BEFORE), path="/p")
-    assert reply.saved == {**BEFORE, "user": 8, "a": 1, "b": 2}
+    assert reply.saved == {**BEFORE, "user": 8, "a": 1, **kept}
     assert warnings(caplog) == [
         "Changes to session 'session' were lost on path '/p' because an application inside changed them, too; "
         "changed keys: 'user'"
