@@ -111,6 +111,16 @@ class TestDebugLine:
             tells,
         ]
 
+    @pytest.mark.parametrize(("others", "tells"), [(63, True), (64, False)])
+    def test_the_last_64_that_changed_one_are_remembered(
+        self, others: int, tells: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG, "starlette_flask")
+        middleware, cookie = SessionMiddleware(app_that(write), KEY), signed({"user": 7})
+        for value in (cookie, *(signed({"other": number}) for number in range(others)), cookie):
+            call(middleware, cookie=value)
+        assert ("what another request made of this cookie" in caplog.messages[-1]) is tells
+
     def test_without_a_response(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG, "starlette_flask")
 
@@ -146,10 +156,10 @@ class TestPath:
         middleware = SessionMiddleware(app_that(write), KEY, path="/flask")
         for _ in range(2):
             assert call(middleware, path=path, root_path=root_path).saved == {"a": 1}
-        assert len(warnings(caplog)) == warns
-        assert all(
-            f"was written on path {path!r}, which its cookie's path does not cover" in x for x in warnings(caplog)
-        )
+        assert warnings(caplog) == warns * [
+            f"Session 'session' was written on path {path!r}, which its cookie's path does not cover: the browser does "
+            "not send it back there. Set path to '/', unless a proxy strips a prefix."
+        ]
 
     def test_is_no_matter_where_nothing_is_written(self, caplog: pytest.LogCaptureFixture) -> None:
         call(SessionMiddleware(app_that(dict), KEY, path="/flask"), cookie=signed(BEFORE))
