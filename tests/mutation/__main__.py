@@ -116,6 +116,7 @@ TESTS: dict[str, list[str]] = {
         "frameworks/test_other_sessions.py",
         "test_handing_on.py",
         "test_log.py",
+        "test_sessions.py",
     ],
     "middleware/_responder.py": [
         "test_conflicts.py",
