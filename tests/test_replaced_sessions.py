@@ -216,6 +216,17 @@ def test_in_the_scope_of_a_middleware_that_serves_a_copy_of_it() -> None:
     assert call(SessionMiddleware(app, KEY), cookie=signed(BEFORE)).saved == {"a": 1}
 
 
+def test_in_a_copy_of_the_scope_for_an_equal_middleware() -> None:
+    sessions: list[Any] = []
+    inner = SessionMiddleware(replacing(lambda scope: sessions.append(dict(scope["session"]))), KEY)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await inner({**scope, "session": {"a": 1}}, receive, send)
+
+    assert call(SessionMiddleware(app, KEY), cookie=signed(BEFORE)).saved == {"a": 1}
+    assert sessions == [{"a": 1}]
+
+
 def test_behind_a_middleware_further_in_that_has_ended() -> None:
     async def nothing(scope: Any, receive: Any, send: Any) -> None: ...
 

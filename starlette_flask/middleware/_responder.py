@@ -77,7 +77,7 @@ class Responder(SessionInScope):
             app = inner
             scope.pop(KEY)  # so that the inner one has a session of its own
         else:
-            scope["session"] = self.session
+            self.hand_over()
         headers = scope.get("headers", [])
         try:
             self.hand_on(scope, headers)
