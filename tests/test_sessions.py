@@ -773,6 +773,14 @@ class TestResponse:
         reply = call(SessionMiddleware(app_that(write, headers=[(b"VARY", b"Origin"), (b"X", b"y")]), KEY))
         assert [name for name, _ in reply.start["headers"]] == [b"vary", b"X", b"set-cookie"]
 
+    def test_a_message_with_nothing_to_add_passes_as_it_is(self) -> None:
+        message = {"type": "http.response.start", "status": 200, "headers": [(b"x", b"y")]}
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send(message)
+
+        assert call(SessionMiddleware(app, KEY)).messages[0] is message
+
     def test_the_session_is_saved_once(self) -> None:
         """An error handler that starts a second response, which the server will refuse, sends no second cookie."""
 
