@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -132,6 +133,16 @@ class TestDebugLine:
             "Session 'session' on path '/': no cookie; not saved, as the application sent no response"
         ]
 
+    def test_of_a_request_that_was_cancelled(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG, "starlette_flask")
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            call(SessionMiddleware(app, KEY))
+        assert caplog.messages == ["Session 'session' on path '/': no cookie; not saved, as the request was cancelled"]
+
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
@@ -175,7 +186,7 @@ def pages(page: Callable[[Any], object], app: Any) -> Any:
             await app(scope, receive, send)
         except TypeError:
             page(scope)
-            await send({"type": "http.response.start", "status": 500})
+            await send({"type": "http.response.start", "status": 500, "headers": [(b"x", b"y")]})
 
     return answering
 
@@ -204,8 +215,11 @@ def test_the_page_that_answers_a_failed_save(
         change(scope)
         await send({"type": "http.response.start", "status": 200})
 
+    caplog.set_level(logging.DEBUG, "starlette_flask")
     reply = call(SessionMiddleware(pages(page, app), KEY), cookie=signed(BEFORE))
-    assert (reply.start["status"], reply.saved) == (500, saved)
+    assert (reply.start["status"], reply.fields("x"), reply.saved) == (500, ["y"], saved)
+    outcome = caplog.messages[-1].partition("; ")[2]
+    assert outcome == ("not saved, as it cannot be stored" if saved is None else "saved")
     reason = "Changes to session 'session' were lost on path '/' because "
     assert warnings(caplog) == ([] if warning is None else [reason + warning])
 
