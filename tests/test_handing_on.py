@@ -309,6 +309,20 @@ def test_what_an_equal_one_put_there_without_a_response_is_seen_further_out() ->
     assert sessions == [{"new": 1}]
 
 
+def test_a_cookie_set_beside_a_change_that_was_handed_on_and_taken_back() -> None:
+    theirs = [(b"set-cookie", f"session={signed({'b': 1})}; Path=/".encode())]
+
+    async def silent(scope: Any, receive: Any, send: Any) -> None: ...
+
+    async def layer(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"]["x"] = 1
+        await SessionMiddleware(silent, KEY)(scope, receive, send)
+        scope["session"].modified = False
+        await SessionMiddleware(app_that(headers=theirs), KEY)(scope, receive, send)
+
+    assert call(SessionMiddleware(layer, KEY), cookie=signed(BEFORE)).saved == {"b": 1}
+
+
 def test_an_equal_one_receives_messages_and_needs_no_headers() -> None:
     received: list[Any] = []
 

@@ -257,7 +257,7 @@ class Responder(SessionInScope):
         try:
             self.adopt_replacement()
         except Exception:
-            self.adopt({})
+            self.adopt(None)
         try:
             changed = session._dirty or (session._modified is not False and self.is_changed_in_place())
         except Exception:
