@@ -15,15 +15,15 @@ from __future__ import annotations
 import marshal
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from math import copysign
 from sys import getsizeof
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 from .tagged_json import Markup, is_dict
 
-Content = dict[str, Any]
+Content: TypeAlias = dict[str, Any]
 
 #: The types of values that nothing changes in place, where the type is exactly this.
 IMMUTABLE: frozenset[type] = frozenset({str, int, float, bool, type(None), bytes, datetime, UUID, Markup})
@@ -130,8 +130,8 @@ def _merge_flashes(base: list[Any], ours: list[Any], theirs: list[Any]) -> list[
 
 def freeze(content: Content) -> bytes:
     """Return bytes that :func:`thaw` makes the same content of. Raises ``ValueError`` for what ``marshal`` lacks."""
-    # Format 4 refers back to the keys that JSON shares: half the bytes of format 0, thawed in half the time.
-    return marshal.dumps(content, 4)
+    # The newest format refers back to the keys that JSON shares: half the bytes of format 0, thawed in half the time.
+    return marshal.dumps(content)
 
 
 def thaw(frozen: bytes) -> Content:
@@ -221,10 +221,10 @@ def stored(
         return Stored(serialized, parse, signed_at, origin, value)
 
 
-@lru_cache(maxsize=64)  # for each reason, one object serves all requests
+@cache  # for each reason, one object serves all requests
 def nothing(origin: str) -> Stored:
     """Return what a client has that brings no cookie that opens."""
-    return Stored({}, _itself, 0, origin)
+    return Stored({}, _itself, origin=origin)
 
 
 ABSENT = nothing("no cookie")

@@ -10,12 +10,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
 from starlette_flask import SessionCodec
-from starlette_flask.contents import ABSENT, LOGIN, changed_keys, freeze, merge, same, stored, thaw
+from starlette_flask.contents import ABSENT, LOGIN, Stored, changed_keys, freeze, merge, same, stored, thaw
 
 CODEC = SessionCodec("a key")
 DATE = datetime(2001, 9, 9, 1, 46, 40, tzinfo=timezone.utc)
@@ -24,7 +24,7 @@ DIFFERENT: list[Any] = [
     1, True, 1.0, "1", b"1", 0, False, 0.0, -0.0, nan, inf, None, "", b"", DATE, UUID(int=5), UUID(int=6),
     "<b>", Markup("<b>"), [], (), {}, [1], [True], [1.0], (1,), [[1]], [(1,)], [-0.0], [0.0], [nan], [None],
     [DATE], [UUID(int=5)], [Markup("<b>")], ["<b>"], [1, 2], [2, 1], {"a": 1}, {"a": True}, {"b": 1}, {"a": [1]},
-    {"a": 1, "b": 2}, [{"a": nan}], [{"a": 1.5}],
+    {"a": 1, "b": 2}, {"a": DATE}, [{"a": nan}], [{"a": 1.5}],
 ]  # fmt: skip
 scalars = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=5) | st.uuids()
@@ -98,6 +98,7 @@ class TestSame:
 
 @settings(max_examples=200, deadline=None)
 @given(contents, contents)
+@example({}, {"a": None})
 def test_changed_keys_are_those_that_differ(before: dict[str, Any], after: dict[str, Any]) -> None:
     changed = changed_keys(before, after)
     assert changed == {
@@ -142,10 +143,15 @@ class TestFrozen:
         content = {"cart": [1]}
         holds = stored(content, CODEC.serialize(content), CODEC.deserialize, 7, "starlette").thawed()
         assert holds.content() is holds.content()
+        assert holds.thawed() is holds
         assert (holds.content(), holds.signed_at, holds.origin) == (content, 7, "starlette")
 
     def test_nothing_is_empty(self) -> None:
         assert ABSENT.content() == {}
+
+    @pytest.mark.parametrize("holds", [Stored({}, dict), stored({}, b"{}", CODEC.deserialize)])
+    def test_what_came_in_no_cookie_has_neither_value_nor_date(self, holds: Stored) -> None:
+        assert (holds.value, holds.signed_at, holds.origin, holds.canonical) == (b"", 0, "flask", False)
 
 
 #: Few keys and values, so that two sides often touch the same.
@@ -154,6 +160,7 @@ merging = st.dictionaries(
     st.sampled_from([0, False, True, [["message", "x"]], [["message", "x"], ["message", "y"]], [["message", "z"]]]),
 )
 ADA = {"_user_id": "ada", "_fresh": True, "_id": "x"}
+REMEMBERED = {"_remember": "set", "_remember_seconds": 60}
 BEN = {"_user_id": "ben", "_fresh": False, "_id": "y"}
 
 
@@ -192,8 +199,14 @@ class TestMerge:
         [
             # the keys of a log-in are one unit
             ({}, ADA, BEN, BEN, set(ADA)),
-            (ADA, {**ADA, "_fresh": False}, {**ADA, "_user_id": None}, {**ADA, "_user_id": None}, {"_fresh"}),
-            (ADA, {**ADA, "_remember": "set"}, {}, {}, {"_remember"}),
+            (
+                ADA,
+                {**ADA, "_fresh": False, "_id": "y"},
+                {**ADA, "_user_id": ""},
+                {**ADA, "_user_id": ""},
+                {"_fresh", "_id"},
+            ),
+            (ADA, {**ADA, **REMEMBERED}, {}, {}, set(REMEMBERED)),
             (ADA, {**ADA, "a": 1}, {}, {"a": 1}, set()),
             ({}, ADA, {"a": 1}, {**ADA, "a": 1}, set()),
             # deeper is not merged: the rights of one user are not another's
@@ -207,16 +220,18 @@ class TestMerge:
             # messages of both arrive, and those that were shown do not come again
             (flashes("old"), flashes("old", "new"), {}, flashes("new"), set()),
             (
-                flashes("old"),
-                flashes("old", "ours"),
-                flashes("old", "theirs"),
-                flashes("old", "theirs", "ours"),
+                flashes("old", "older"),
+                flashes("old", "older", "ours"),
+                flashes("old", "older", "theirs"),
+                flashes("old", "older", "theirs", "ours"),
                 set(),
             ),
             (flashes("old"), {}, flashes("old", "theirs"), flashes("theirs"), set()),
             (flashes("old"), flashes("ours"), flashes("theirs"), flashes("theirs", "ours"), set()),
             (flashes("one", "two"), flashes("one"), flashes(), {}, set()),
+            ({}, flashes("ours"), flashes("theirs"), flashes("theirs", "ours"), set()),
             ({}, {"_flashes": 5}, flashes("theirs"), flashes("theirs"), {"_flashes"}),
+            ({"_flashes": 5}, flashes("ours"), flashes("theirs"), flashes("theirs"), {"_flashes"}),
             # `_permanent` alone
             ({"a": 1}, {"a": 1, "_permanent": True}, {}, {}, set()),
             ({"a": 1}, {"a": 2, "_permanent": True}, {}, {}, {"a"}),

@@ -295,6 +295,50 @@ class TestCopiedScope:
         assert call(SessionMiddleware(inside, KEY), cookie=signed(BEFORE)).saved == {"new": 1}
 
 
+def test_what_an_equal_one_put_there_without_a_response_is_seen_further_out() -> None:
+    sessions: list[Any] = []
+
+    async def silent(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"] = {"new": 1}
+
+    async def layer(scope: Any, receive: Any, send: Any) -> None:
+        await copying(SessionMiddleware(silent, KEY))(scope, receive, send)
+        sessions.append(dict(scope["session"]))
+
+    call(SessionMiddleware(layer, KEY), cookie=signed(BEFORE))
+    assert sessions == [{"new": 1}]
+
+
+def test_a_cookie_set_beside_a_change_that_was_handed_on_and_taken_back() -> None:
+    theirs = [(b"set-cookie", f"session={signed({'b': 1})}; Path=/".encode())]
+
+    async def silent(scope: Any, receive: Any, send: Any) -> None: ...
+
+    async def layer(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"]["x"] = 1
+        await SessionMiddleware(silent, KEY)(scope, receive, send)
+        scope["session"].modified = False
+        await SessionMiddleware(app_that(headers=theirs), KEY)(scope, receive, send)
+
+    assert call(SessionMiddleware(layer, KEY), cookie=signed(BEFORE)).saved == {"b": 1}
+
+
+def test_an_equal_one_receives_messages_and_needs_no_headers() -> None:
+    received: list[Any] = []
+
+    async def inside(scope: Any, receive: Any, send: Any) -> None:
+        received.append(await receive())
+        await send({"type": "http.response.start", "status": 200})
+
+    async def layer(scope: Any, receive: Any, send: Any) -> None:
+        del scope["headers"]
+        scope["session"]["a"] = 1
+        await SessionMiddleware(inside, KEY)(scope, receive, send)
+
+    assert call(SessionMiddleware(layer, KEY)).saved == {"a": 1}
+    assert received == [{"type": "http.request"}]
+
+
 class TestEnd:
     """A request that has ended has no part in the next one, nor in anything that outlives it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -122,6 +123,17 @@ class TestDebugLine:
         assert told not in first
         assert second == outcome + told * tells
 
+    @pytest.mark.parametrize(("others", "tells"), [(63, True), (64, False)])
+    def test_the_last_64_that_changed_one_are_remembered(
+        self, others: int, tells: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG, "starlette_flask")
+        middleware, cookie = SessionMiddleware(app_that(write), KEY), signed({"user": 7})
+        for value in (cookie, *(signed({"other": number}) for number in range(others)), cookie):
+            call(middleware, cookie=value)
+        also = "; another request with the same cookie was saved, too: the last response to arrive wins"
+        assert caplog.messages[-1].partition("; ")[2] == "saved" + (also if tells else "")
+
     def test_without_a_response(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG, "starlette_flask")
 
@@ -131,6 +143,16 @@ class TestDebugLine:
         assert caplog.messages == [
             "Session 'session' on path '/': no cookie; not saved, as the application sent no response"
         ]
+
+    def test_of_a_request_that_was_cancelled(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG, "starlette_flask")
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            call(SessionMiddleware(app, KEY))
+        assert caplog.messages == ["Session 'session' on path '/': no cookie; not saved, as the request was cancelled"]
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -157,10 +179,10 @@ class TestPath:
         middleware = SessionMiddleware(app_that(write), KEY, path="/flask")
         for _ in range(2):
             assert call(middleware, path=path, root_path=root_path).saved == {"a": 1}
-        assert len(warnings(caplog)) == warns
-        assert all(
-            f"was written on path {path!r}, which its cookie's path does not cover" in x for x in warnings(caplog)
-        )
+        assert warnings(caplog) == warns * [
+            f"Session 'session' was written on path {path!r}, which its cookie's path does not cover: the browser "
+            "does not send it back there. Set path to '/', unless a proxy strips a prefix."
+        ]
 
     def test_is_no_matter_where_nothing_is_written(self, caplog: pytest.LogCaptureFixture) -> None:
         call(SessionMiddleware(app_that(dict), KEY, path="/flask"), cookie=signed(BEFORE))
@@ -175,7 +197,7 @@ def pages(page: Callable[[Any], object], app: Any) -> Any:
             await app(scope, receive, send)
         except TypeError:
             page(scope)
-            await send({"type": "http.response.start", "status": 500})
+            await send({"type": "http.response.start", "status": 500, "headers": [(b"x", b"y")]})
 
     return answering
 
@@ -204,8 +226,11 @@ def test_the_page_that_answers_a_failed_save(
         change(scope)
         await send({"type": "http.response.start", "status": 200})
 
+    caplog.set_level(logging.DEBUG, "starlette_flask")
     reply = call(SessionMiddleware(pages(page, app), KEY), cookie=signed(BEFORE))
-    assert (reply.start["status"], reply.saved) == (500, saved)
+    assert (reply.start["status"], reply.fields("x"), reply.saved) == (500, ["y"], saved)
+    outcome = caplog.messages[-1].partition("; ")[2]
+    assert outcome == ("not saved, as it cannot be stored" if saved is None else "saved")
     reason = "Changes to session 'session' were lost on path '/' because "
     assert warnings(caplog) == ([] if warning is None else [reason + warning])
 
@@ -231,7 +256,7 @@ class TestStarlettesMiddlewareUnderOurName:
         ("accept", "keys"), [(False, "'cart', 'user'"), (True, "'cart'")], ids=["", "accept_starlette_cookies"]
     )
     def test_replaces_our_session(self, accept: bool, keys: str, caplog: pytest.LogCaptureFixture) -> None:
-        library = StarletteMiddleware(app_that(lambda s: s.update(user=7)), KEY)
+        library = StarletteMiddleware(app_that(lambda s: s.update(user=8)), KEY)
         reply = call(SessionMiddleware(library, KEY, accept_starlette_cookies=accept), cookie=signed(BEFORE))
         (cookie,) = reply.set_cookies
         assert "httponly; samesite=lax" in cookie, "it is its own"
@@ -244,11 +269,12 @@ class TestStarlettesMiddlewareUnderOurName:
         assert warnings(caplog) == []
 
 
-def test_a_conflict_names_what_was_lost(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("kept", [{"b": 2}, {}], ids=["some", "all"])
+def test_a_conflict_names_what_was_lost(kept: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     inner = [(b"set-cookie", pair(signed({**BEFORE, "user": 8, "a": 1})) + b"; Path=/")]
-    app = app_that(lambda s: s.update(user=9, a=1, b=2), headers=inner)
+    app = app_that(lambda s: s.update(user=9, a=1, **kept), headers=inner)
     reply = call(SessionMiddleware(app, KEY), cookie=signed(BEFORE), path="/p")
-    assert reply.saved == {**BEFORE, "user": 8, "a": 1, "b": 2}
+    assert reply.saved == {**BEFORE, "user": 8, "a": 1, **kept}
     assert warnings(caplog) == [
         "Changes to session 'session' were lost on path '/p' because an application inside changed them, too; "
         "changed keys: 'user'"

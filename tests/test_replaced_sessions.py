@@ -6,7 +6,7 @@ import logging
 from collections import ChainMap, UserDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import httpx
@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from litestar import Litestar, Request, get
 from litestar.middleware import DefineMiddleware
+from litestar.middleware.session.server_side import ServerSideSessionConfig
 from litestar.types import Empty
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -126,6 +127,13 @@ class TestMapping:
         reply = replaced(lambda scope: scope.update(session={"a": 1}, route_handler=object()))
         assert reply.saved == {"a": 1}
 
+    def test_in_a_scope_that_was_cleared_of_what_it_does_not_know(self) -> None:
+        def change(scope: Any) -> None:
+            del scope["starlette_flask.responder"]
+            scope["session"] = {"a": 1}
+
+        assert replaced(change).saved == {"a": 1}
+
     def test_counts_instead_of_an_earlier_change(self) -> None:
         def change(scope: Any) -> None:
             scope["session"]["lost"] = True
@@ -195,6 +203,76 @@ class TestCleared:
             change(scope)
 
         assert replaced(both).saved == {}
+
+
+def test_in_the_scope_of_a_middleware_that_serves_a_copy_of_it() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            scope["session"] = {"a": 1}
+            await send(message)
+
+        await SessionMiddleware(replacing(id), KEY)({**scope}, receive, sending)
+
+    assert call(SessionMiddleware(app, KEY), cookie=signed(BEFORE)).saved == {"a": 1}
+
+
+def test_in_a_copy_of_the_scope_for_an_equal_middleware() -> None:
+    sessions: list[Any] = []
+    inner = SessionMiddleware(replacing(lambda scope: sessions.append(dict(scope["session"]))), KEY)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await inner({**scope, "session": {"a": 1}}, receive, send)
+
+    assert call(SessionMiddleware(app, KEY), cookie=signed(BEFORE)).saved == {"a": 1}
+    assert sessions == [{"a": 1}]
+
+
+def test_behind_a_middleware_further_in_that_has_ended() -> None:
+    async def nothing(scope: Any, receive: Any, send: Any) -> None: ...
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await SessionMiddleware(nothing, KEY, session_cookie="other")(scope, receive, send)
+        await replacing(by({"a": 1}))(scope, receive, send)
+
+    assert call(SessionMiddleware(app, KEY), cookie=signed(BEFORE)).saved == {"a": 1}
+
+
+@pytest.mark.parametrize("outside", [None, {"their": 1}])
+def test_those_outside_find_what_they_left(outside: Any) -> None:
+    scope = call(SessionMiddleware(replacing(by({"a": 1})), KEY), session=outside).scope
+    assert scope["session"] is outside
+    assert scope.keys() == {"type", "method", "path", "headers", "session"}
+
+
+DEFINED = ServerSideSessionConfig().middleware
+HANDLER = SimpleNamespace(resolve_middleware=lambda: [DEFINED])
+
+
+@pytest.mark.parametrize("middleware", [DEFINED, DEFINED.middleware], ids=["defined", "a class"])
+def test_litestars_own_further_in_saves_what_it_put_there(middleware: Any) -> None:
+    handler = SimpleNamespace(resolve_middleware=lambda: [middleware])
+    assert replaced(lambda scope: scope.update(session={"a": 1}, route_handler=handler)).set_cookies == []
+
+
+@pytest.mark.parametrize(
+    "trace", [{"route_handler": HANDLER}, {"session_handler": object()}], ids=["of Litestar", "of starsessions"]
+)
+def test_inside_another_session_middleware_it_is_ours_to_save(trace: dict[str, Any]) -> None:
+    app = SessionMiddleware(replacing(by({"a": 1})), KEY)
+    assert call(app, cookie=signed(BEFORE), session={"their": 1}, **trace).saved == {"a": 1}
+
+
+def test_an_equal_middleware_shares_ours_until_litestars_own_begins() -> None:
+    sessions: list[Any] = []
+    inner = SessionMiddleware(replacing(lambda scope: sessions.append(scope["session"])), KEY)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["route_handler"] = HANDLER
+        sessions.append(scope["session"])
+        await inner(scope, receive, send)
+
+    call(SessionMiddleware(app, KEY), cookie=signed(BEFORE))
+    assert sessions[0] is sessions[1]
 
 
 class TestAnythingElse:

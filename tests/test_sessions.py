@@ -770,8 +770,17 @@ class TestResponse:
 
     def test_names_are_in_lower_case(self) -> None:
         """As ASGI asks; those of the application are its own matter."""
-        reply = call(SessionMiddleware(app_that(write, headers=[(b"VARY", b"Origin"), (b"X", b"y")]), KEY))
-        assert [name for name, _ in reply.start["headers"]] == [b"vary", b"X", b"set-cookie"]
+        for name, names in ((b"VARY", [b"vary", b"X"]), (b"ETag", [b"ETag", b"X", b"vary"])):
+            reply = call(SessionMiddleware(app_that(write, headers=[(name, b"Origin"), (b"X", b"y")]), KEY))
+            assert sorted(name for name, _ in reply.start["headers"]) == sorted([*names, b"set-cookie"])
+
+    def test_a_message_with_nothing_to_add_passes_as_it_is(self) -> None:
+        message = {"type": "http.response.start", "status": 200, "headers": [(b"x", b"y")]}
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send(message)
+
+        assert call(SessionMiddleware(app, KEY)).messages[0] is message
 
     def test_the_session_is_saved_once(self) -> None:
         """An error handler that starts a second response, which the server will refuse, sends no second cookie."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from enum import Enum
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from ..asgi import Scope
 from ..contents import Content
@@ -13,12 +13,10 @@ from ..session import Session
 
 #: Where a scope has the innermost responder of this package.
 KEY = "starlette_flask.responder"
-#: The scope of a responder whose request has ended.
-_ENDED: Scope = {}
 #: What stands further out where there is no session.
 NOTHING: Any = object()
 
-Traces = tuple[object, bool]
+Traces: TypeAlias = tuple[object, bool]
 
 
 class SessionInScope:
@@ -44,7 +42,7 @@ class SessionInScope:
 
     def has_ended(self) -> bool:
         """Return whether the request is over: a scope may be used again, or outlive it."""
-        return self.scope is _ENDED
+        return not self.scope
 
     def is_anothers(self, scope: Scope) -> bool:
         """Return whether another middleware's session stands there: of this package, or somebody else's."""
@@ -78,7 +76,7 @@ class SessionInScope:
             scope[KEY] = self.outer
         if self.outside is not NOTHING:
             scope["session"] = self.outside
-        self.scope, self.copies, self.outer = _ENDED, (), None
+        self.scope, self.copies, self.outer = {}, (), None
 
 
 def traces_of(scope: Scope) -> Traces:

@@ -77,7 +77,7 @@ class Responder(SessionInScope):
             app = inner
             scope.pop(KEY)  # so that the inner one has a session of its own
         else:
-            scope["session"] = self.session
+            self.hand_over()
         headers = scope.get("headers", [])
         try:
             self.hand_on(scope, headers)
@@ -257,7 +257,7 @@ class Responder(SessionInScope):
         try:
             self.adopt_replacement()
         except Exception:
-            self.adopt({})
+            self.adopt(None)
         try:
             changed = session._dirty or (session._modified is not False and self.is_changed_in_place())
         except Exception:

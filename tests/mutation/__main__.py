@@ -82,19 +82,41 @@ TESTS: dict[str, list[str]] = {
         "test_late_changes.py",
         "trust/test_odd_applications.py",
     ],
-    "contents.py": ["test_contents.py", "test_verified.py", "test_nested_changes.py", "test_late_changes.py"],
+    "contents.py": [
+        "test_contents.py",
+        "test_log.py",
+        "test_verified.py",
+        "test_nested_changes.py",
+        "test_late_changes.py",
+    ],
     "verified.py": ["test_verified.py"],
     "starlette_format.py": ["test_starlette_cookies.py"],
     "tagged_json.py": ["test_tagged_json.py", "against_flask/test_codec.py", "test_codec.py"],
+    "testing.py": ["test_testing.py"],
+    "extensions/_has_session.py": [
+        "test_extensions_arguments.py",
+        "test_extensions_flask_login.py",
+        "test_extensions_each_request.py",
+    ],
+    "extensions/_remember_token.py": ["test_extensions_flask_login.py", "trust/test_secrets.py"],
     "extensions/flashing.py": ["test_extensions_flashing.py", "test_package.py"],
-    "extensions/flask_login.py": ["test_extensions_flask_login.py", "test_package.py"],
+    "extensions/flask_login.py": [
+        "test_extensions_flask_login.py",
+        "test_extensions_each_request.py",
+        "test_extensions_arguments.py",
+        "test_package.py",
+    ],
     "extensions/flask_wtf.py": ["test_extensions_flask_wtf.py", "test_package.py"],
     "middleware/flask_settings.py": ["against_flask/test_from_flask.py", "against_flask/test_quart.py"],
+    "middleware/_checks.py": ["test_sessions.py", "against_flask/test_from_flask.py"],
+    "middleware/_from_flask.py": ["against_flask/test_from_flask.py"],
+    "middleware/_log.py": ["test_log.py", "test_sessions.py", "trust/test_secrets.py"],
     "middleware/_in_scope.py": [
         "test_replaced_sessions.py",
         "frameworks/test_other_sessions.py",
         "test_handing_on.py",
         "test_log.py",
+        "test_sessions.py",
     ],
     "middleware/_responder.py": [
         "test_conflicts.py",
@@ -300,6 +322,7 @@ class Job:
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         gc.disable()
+        sys.dont_write_bytecode = True  # the next mutant may be of the same second and size
         return run_tests(files, Selection(tests))
 
 

@@ -94,8 +94,9 @@ OPERATORS: OPERATORS_TYPE = [
 
 _TYPE_CHECKING = m.If(test=m.Name("TYPE_CHECKING"))
 _VERSION = m.If(test=m.Comparison(left=m.Attribute(value=m.Name("sys"), attr=m.Name("version_info"))))
+_ALIAS = m.AnnAssign(annotation=m.Annotation(m.Name("TypeAlias")))
 _OVERLOAD = m.FunctionDef(decorators=[m.AtLeastN(m.Decorator(m.Name("overload")), n=1)])
-_LEFT_OUT = _TYPE_CHECKING | _VERSION | _OVERLOAD | _HELP
+_LEFT_OUT = _TYPE_CHECKING | _VERSION | _ALIAS | _OVERLOAD | _HELP
 _CAST = m.Call(func=m.Name("cast"))
 
 
@@ -140,7 +141,7 @@ class _Visitor(MutationVisitor):
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
         """Leave out what never has an effect, the texts of ``--help``, and what only another Python runs.
 
-        No effect have annotations, overloads and casts: they are for type checkers alone.
+        No effect have annotations, type aliases, overloads and casts: they are for type checkers alone.
         """
         if m.matches(node, _CAST):
             cst.ensure_type(node, cst.Call).args[1].visit(self)  # what is cast is mutated
@@ -173,6 +174,11 @@ def _difference(before: list[str], after: list[str]) -> tuple[str, str]:
     return "\n".join(line.strip() for line in before), "\n".join(line.strip() for line in after)
 
 
+def _meaning(text: str) -> str:
+    """Return what Python reads in a text. ``None`` where there was ``False`` is no change: it is as false."""
+    return ast.dump(ast.parse(text)).replace("Constant(value=None)", "Constant(value=False)")
+
+
 def mutants(root: Path, file: str) -> list[Mutant]:
     """Return the mutants of ``file``, each different from the original and all others as Python reads it."""
     source = (root / file).read_text()
@@ -183,19 +189,19 @@ def mutants(root: Path, file: str) -> list[Mutant]:
     places = {part: index for index, top in enumerate(module.body) for part in (top, *_members(top))}
     visitor = _Visitor(places)
     wrapper.visit(visitor)
-    seen = {ast.dump(ast.parse(text)) for text in texts}
+    seen = {_meaning(text) for text in texts}
     counts: Counter[tuple[str, str, str]] = Counter()
     result: list[Mutant] = []
     for original, mutated, part, where, lines in visitor.found:
         place = places[part]
         text = module.code_for_node(_replace(module.body[place], part, original, mutated))
         try:
-            tree = ast.dump(ast.parse(text))
+            meaning = _meaning(text)
         except SyntaxError:
             continue
-        if tree in seen:
+        if meaning in seen:
             continue
-        seen.add(tree)
+        seen.add(meaning)
         old, new = _difference(texts[place].splitlines(), text.splitlines())
         counts[where, old, new] += 1
         whole = source[: starts[place]] + text + source[starts[place + 1] :]
