@@ -1,4 +1,4 @@
-"""What stands at ``scope["session"]``: whose it is, and what it holds."""
+"""What stands at ``scope["session"]``: whose it is, what it holds, and what the session takes over of it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import asdict, is_dataclass
 from enum import Enum
 from typing import Any, TypeAlias, cast
 
+from itsdangerous import BadData
+
 from ..asgi import Scope
-from ..contents import Content
+from ..contents import Content, Stored, changed_keys
 from ..session import Session
 
 #: Where a scope has the innermost responder of this package.
@@ -24,6 +26,8 @@ class SessionInScope:
 
     scope: Scope
     session: Session
+    #: What the client has.
+    client: Stored
     #: The responder of a middleware of this package further out.
     outer: SessionInScope | None
     #: The session of a middleware further out.
@@ -56,6 +60,24 @@ class SessionInScope:
             if scope.get("session") is not self.session and not self.is_anothers(scope):
                 return scope.get("session")
         return self.session
+
+    def adopt_replacement(self) -> None:
+        """Take over what the application put there instead of changing the session; further in counts first."""
+        current = self.standing()
+        if current is not self.session:
+            self.adopt(current)
+
+    def adopt(self, current: Any) -> None:
+        """Let the session hold what ``current`` holds; it is modified if the client has something else."""
+        content = as_content(current)
+        self.session._replace(content)
+        self.session.mark_accessed()
+        try:
+            changed = bool(changed_keys(self.client.content(), content))
+        except BadData:  # what opened at the top of the stack may not open again from deep within
+            changed = True
+        if changed:
+            self.session.mark_modified()
 
     def put_back(self) -> None:
         """Put the session back where something else stands, unless another middleware's does."""

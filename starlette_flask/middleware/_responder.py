@@ -16,7 +16,7 @@ from ..asgi import ASGIApp, Message, Receive, Scope, Send
 from ..contents import Content, Stored, changed_keys, same
 from ..cookies import cookie_field, parse_set_cookie, with_cookie_field
 from ..session import Session, peek
-from ._in_scope import KEY, NOTHING, SessionInScope, as_content
+from ._in_scope import KEY, NOTHING, SessionInScope
 from ._log import debugs
 from ._settlement import settle
 
@@ -144,9 +144,14 @@ class Responder(SessionInScope):
             self.adopt_replacement()
         given: Any = message.get("headers") or ()
         headers: list[Any] = list(given)
-        inner, may_vary = _look_through(headers)
-        if inner:  # set further in; perhaps another cookie
-            inner = [header for header in inner if self.middleware._cookie.is_set_by(header[1], self.path)]
+        inner: list[Any] = []
+        may_vary = False
+        for header in headers:  # of every response: in one go, and by length first, a write takes 2 us less
+            size = len(header[0])
+            if size == _SET_COOKIE and self.is_inner(header):
+                inner.append(header)
+            elif size == _VARY:
+                may_vary = True
         changed, varies = self.is_changed(), session.accessed
         if inner:
             varies = self.merge(headers, inner, changed) or varies
@@ -169,6 +174,10 @@ class Responder(SessionInScope):
         elif isinstance(given, (list, tuple)):  # not what was read once, and is empty now
             return message
         return {**message, "headers": headers}
+
+    def is_inner(self, header: Any) -> bool:
+        """Return whether a header sets this very cookie: an application inside did."""
+        return header[0].lower() == b"set-cookie" and self.middleware._cookie.is_set_by(header[1], self.path)
 
     def is_foreign(self) -> bool:
         """Return whether the cookie is in Starlette's format, which no application inside can read."""
@@ -240,12 +249,12 @@ class Responder(SessionInScope):
         if session._dirty or session._exposed or self.copies or self.scope.get("session") is not session:
             self.report_late_changes(unsent)
         if not self.started:
+            self.started = "nothing"  # and nothing will bring it now
             self.outcome = f"not saved, as {unsent or 'the request was cancelled'}"
         session._end(partial(_report_after_end, self.middleware, self.path, self.client))
         if debugs():
             self.middleware.log.request(self.path, self.field, self.brought, self.outcome)
         self.leave()
-        self.started = self.started or "nothing"  # and nothing will bring it now
 
     def report_late_changes(self, unsent: str) -> None:
         """Warn of what was changed after the session had been saved, or with no response to save it in."""
@@ -268,26 +277,6 @@ class Responder(SessionInScope):
     def warn_lost(self, reason: str, keys: set[str]) -> None:
         """Report changes that cannot be saved, by their keys; nothing where there are none."""
         self.middleware.log.lost(self.path, reason, keys)
-
-    # What the application put at scope["session"]
-
-    def adopt_replacement(self) -> None:
-        """Take over what the application put there instead of changing the session; further in counts first."""
-        current = self.standing()
-        if current is not self.session:
-            self.adopt(current)
-
-    def adopt(self, current: Any) -> None:
-        """Let the session hold what ``current`` holds; it is modified if the client has something else."""
-        content = as_content(current)
-        self.session._replace(content)
-        self.session.mark_accessed()
-        try:
-            changed = bool(changed_keys(self.client.content(), content))
-        except BadData:  # what opened at the top of the stack may not open again from deep within
-            changed = True
-        if changed:
-            self.session.mark_modified()
 
 
 _TOO_LATE = {"websocket.close": "the connection was refused"}
@@ -312,19 +301,6 @@ if sys.version_info >= (3, 12):
     inspect.markcoroutinefunction(Responder.send)
 else:
     Responder.send._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
-
-
-def _look_through(headers: list[Any]) -> tuple[list[Any], bool]:
-    """Return the Set-Cookie headers, and whether there may be one named Vary."""
-    found: list[Any] = []
-    may_vary = False
-    for header in headers:  # in one go, and by length first: of a write, 2 us less
-        size = len(header[0])
-        if size == _SET_COOKIE and header[0].lower() == b"set-cookie":
-            found.append(header)
-        elif size == _VARY:
-            may_vary = True
-    return found, may_vary
 
 
 def vary_on_cookie(headers: list[Any]) -> None:
