@@ -1,7 +1,7 @@
-"""Make tables and the chart of what pytest-benchmark saved.
+"""Figures -> tables and charts: those of `benchmarks.compare`, and how the cost grows, as pytest-benchmark saved it.
 
-``nox -s benchmarks -- --benchmark-json=results.json``, then ``python -m benchmarks.chart results.json``, which prints
-the tables in Markdown; with ``--write`` they go into `benchmarks/README.md`, and the chart beside it.
+``nox -s benchmarks -- -k growth --benchmark-json=results.json``, then ``python -m benchmarks.chart results.json``
+writes the latter into `benchmarks/README.md`.
 """
 
 from __future__ import annotations
@@ -155,33 +155,22 @@ def _bar(y: int, label: str, length: float, figure: str) -> Iterator[str]:
     yield f'<text class="figure" x="{LEFT + length + 6:.1f}" y="{y}">{escape(figure)}</text>'
 
 
-def describe(results: Mapping[str, Any]) -> str:
-    """Return where and when it was measured."""
-    machine = results["machine_info"]
-    processor = machine["cpu"].get("brand_raw", machine["machine"])
-    python = f"{machine['python_implementation']} {machine['python_version']}"
-    return f"{python} on {processor}, {results['datetime'][:10]}. Absolute times are of this one machine."
+def write(requests: Times, codec: Times, machine: str) -> None:
+    """Put the tables of the middleware and the codec alone into `benchmarks/README.md`, and the chart beside it."""
+    note = f"{machine}. Absolute times are of this one machine."
+    document.write("requests", f"{note}\n\n{request_tables(requests)}")
+    document.write("codec", codec_table(codec))
+    CHART.write_text(request_svg(requests, note), encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chart", description=__doc__.partition("\n")[0])
     parser.add_argument("results", type=Path, help="what --benchmark-json or --benchmark-save wrote")
-    parser.add_argument("--write", action="store_true", help="into benchmarks/README.md, and the chart beside it")
     options = parser.parse_args()
 
     results = json.loads(options.results.read_text())
-    requests, machine = read_results(results, "test_request"), describe(results)
-    tables = {"requests": f"{machine}\n\n{request_tables(requests)}"}
-    if codec := read_results(results, "test_codec"):
-        tables["codec"] = codec_table(codec)
     growths = (read_results(results, test) for test in GROWTHS)
-    if growth := [growth_table(times) for times in growths if times]:
-        tables["growth"] = "\n\n".join(growth)
-    print(*tables.values(), sep="\n\n")
-    if options.write:
-        for name, table in tables.items():
-            document.write(name, table)
-        CHART.write_text(request_svg(requests, machine), encoding="utf-8")
+    document.write("growth", "\n\n".join(growth_table(times) for times in growths if times))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Compare quickly, in one process, all competitors in turn: ``python -m benchmarks.compare [--only REGEX] [--all]``.
 
+``--write`` puts the tables and the chart of all competitors into `benchmarks/`.
+
 A round lets every competitor serve requests for 2 ms, in changing order; of many rounds the lowest decile counts.
 What disturbs the machine for longer than a round slows all alike, and the ratios stay.
 """
@@ -16,6 +18,7 @@ from statistics import quantiles
 from time import process_time
 from typing import Any, TypeVar
 
+from . import document
 from .codecs import FLOOR, SESSIONS, codecs
 from .peers import PEER_NAMES, Call, Peer, checkout, peers, prepare
 from .scenarios import HITS, MEANS, OURS, PUBLISHED, SCENARIOS, STARLETTE, Scenario
@@ -86,28 +89,31 @@ def print_means(table: Mapping[str, Mapping[str, float]]) -> None:
             print(f"{mean}, against {name:21} {found:5.2f}, least {min(ratios):.2f}{verdict}")
 
 
-def compare_codecs(seconds: float) -> None:
-    """Print what loads and dumps take, and how many times the floor that is."""
+def compare_codecs(seconds: float) -> dict[str, dict[str, float]]:
+    """Print what loads and dumps take, and how many times the floor that is. Return the seconds."""
+    found: dict[str, dict[str, float]] = {}
     print("\nThe codec alone, us, and in brackets how many times the floor")
     for size, session in SESSIONS.items():
         for direction, calls in codecs(session).items():
-            times = interleave(calls, seconds)
+            found[f"{direction}, {size}"] = times = interleave(calls, seconds)
             cells = (f"{name} {time * 1e6:.1f} ({time / times[FLOOR]:.2f})" for name, time in times.items())
             verdict = "" if times[OURS] <= CODEC_TARGET * times[FLOOR] else f"  MISSED, target {CODEC_TARGET}"
             print(f"  {size:10} {direction}: ", ", ".join(cells), verdict)
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=0.2, help="for each competitor and scenario (0.2)")
     parser.add_argument("--all", action="store_true", help="every peer, not only those that the targets name")
+    parser.add_argument("--write", action="store_true", help="every peer, into benchmarks/README.md and the chart")
     parser.add_argument("--only", default="", help="a regular expression for scenarios; then without the codec")
     parser.add_argument("--beside", metavar="FOLDER", help="only this package and the one in another checkout")
     options = parser.parse_args()
 
     scenarios = [scenario for scenario in SCENARIOS if re.search(options.only, scenario.name)]
     competitors = peers()
-    names = PEER_NAMES if options.all else (OURS, *TARGETS)
+    names = PEER_NAMES if options.all or options.write else (OURS, *TARGETS)
     if options.beside:
         competitors[options.beside] = checkout(options.beside)
         names = (OURS, options.beside)
@@ -116,8 +122,13 @@ def main() -> None:
     if options.beside:
         return
     print_means(table)
-    if not options.only:
-        compare_codecs(options.seconds)
+    if options.only:
+        return
+    codec_times = compare_codecs(options.seconds)
+    if options.write:
+        from .chart import write  # which stands on this module
+
+        write(table, codec_times, document.machine())
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ the cookies of 250, 2,500 and 25,000 users: in turn, and drawn by Zipf's law, wh
 the first. All servers run at once and are loaded one after the other, so that what slows the machine slows all alike.
 
 - CPU: the user and system time of the server's process, by request, less that of the bare application under the same
-  load just before; the median of the rounds.
-- Requests per second: as wrk counts them; the median of the rounds.
+  load; of each, the lower quartile of the rounds, as what disturbs the machine only adds.
+- Requests per second: as wrk counts them; the upper quartile of the rounds.
 - Memory: the process's peak (VmHWM) after all of its loads, so this runs on Linux.
 
 Litestar's middleware needs Litestar and is left out.
@@ -31,7 +31,6 @@ from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from itertools import product
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
@@ -276,6 +275,11 @@ class Wrk:
         return Rate(per_second, (server.cpu_seconds() - before) / requests)
 
 
+def lower_quartile(values: Sequence[float]) -> float:
+    """Return the value that a quarter of them are below, or the least of few."""
+    return sorted(values)[len(values) // 4]
+
+
 class Figures:
     """What was measured."""
 
@@ -307,10 +311,17 @@ class Figures:
         """Return what was measured, in order."""
         return list(dict.fromkeys(load for load, _ in self.rates))
 
+    def cpu(self, load: Load, name: str) -> float:
+        """Return the seconds of CPU that a request takes."""
+        return lower_quartile([rate.cpu for rate in self.rates[load, name]])
+
+    def per_second(self, load: Load, name: str) -> float:
+        """Return the requests in a second."""
+        return -lower_quartile([-rate.per_second for rate in self.rates[load, name]])
+
     def cpu_over_bare(self, load: Load, name: str) -> float:
         """Return the seconds of CPU that a request takes more than without a session."""
-        pairs = zip(self.rates[load, name], self.rates[load, BARE], strict=True)
-        return median(rate.cpu - bare.cpu for rate, bare in pairs)
+        return self.cpu(load, name) - self.cpu(load, BARE)
 
     def of_starlettes(self, load: Load) -> float:
         """Return our CPU over the bare application as part of Starlette's."""
@@ -344,14 +355,14 @@ class Figures:
                 f"{load.users:,} {load.order}, {load.path}",
                 f"{self.of_starlettes(load):.2f}",
                 *(f"{self.cpu_over_bare(load, name) * 1e6:.0f} us" for name in peers),
-                f"{median(rate.cpu for rate in self.rates[load, BARE]) * 1e6:.0f} us",
+                f"{self.cpu(load, BARE) * 1e6:.0f} us",
             ]
             for load in loads
         ]
         per_second = [
             [
                 f"{load.users:,} {load.order}, {load.path}",
-                *(f"{median(rate.per_second for rate in self.rates[load, name]):.0f}" for name in (*peers, BARE)),
+                *(f"{self.per_second(load, name):.0f}" for name in (*peers, BARE)),
             ]
             for load in loads
         ]
@@ -375,7 +386,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__.partition("\n")[0])
     parser.add_argument("--serve", metavar="NAME", help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=int, default=1, help="of load for each server and path in a round (1)")
-    parser.add_argument("--rounds", type=int, default=5, help="(5; with all users, a round takes 2 minutes)")
+    parser.add_argument("--rounds", type=int, default=12, help="(12; with all users, a round takes 2 minutes)")
     parser.add_argument("--users", type=int, nargs="+", default=USERS, help="(250 2500 25000)")
     parser.add_argument("--write", action="store_true", help="put the tables into benchmarks/README.md")
     options = parser.parse_args()
@@ -388,7 +399,7 @@ def main() -> None:
     figures = Figures()
     for users in options.users:
         figures.measure(users, options.rounds, options.seconds)
-    made = f"{document.machine()}; medians of {options.rounds} rounds of {options.seconds} s."
+    made = f"{document.machine()}; quartiles of {options.rounds} rounds of {options.seconds} s."
     text = "\n\n".join((made, figures.tables(), "\n".join(f"- {verdict}" for verdict in figures.verdicts())))
     print(text)
     if options.write:

@@ -1,7 +1,6 @@
 """What a session costs per request, by scenario: ``pytest benchmarks/test_asgi.py``.
 
-What a middleware adds is its time less that of the bare application in the same group; ``benchmarks.chart``
-subtracts.
+What a middleware adds is its time less that of the bare application in the same group.
 """
 
 from __future__ import annotations
