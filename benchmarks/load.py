@@ -2,11 +2,11 @@
 
 One FastAPI application under uvicorn, one process for each competitor, loaded by wrk over the loopback interface with
 the cookies of 250, 2,500 and 25,000 users: in turn, and drawn by Zipf's law, where the n-th user comes 1/n as often as
-the first. All servers run at once and are loaded one after the other, so that what slows the machine slows all alike.
+the first.
 
-- CPU: the user and system time of the server's process, by request, less that of the bare application under the same
-  load; of each, the lower quartile of the rounds, as what disturbs the machine only adds.
-- Requests per second: as wrk counts them; the upper quartile of the rounds.
+- CPU: the user and system time of the server's process, by request, less that of the bare application in the same
+  round. All servers are loaded at once, so that what slows the machine slows all alike; the median of the rounds.
+- Requests per second: as wrk counts them, of each server loaded alone; the median of the rounds.
 - Memory: the process's peak (VmHWM) after all of its loads, so this runs on Linux.
 
 Litestar's middleware needs Litestar and is left out.
@@ -27,10 +27,12 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from itertools import product
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
@@ -55,7 +57,8 @@ BARE = "bare application"
 NAMES = (BARE, OURS, STARLETTE, PUBLISHED, STARSESSIONS)
 PATHS = ("/untouched", "/read", "/write")
 USERS = (250, 2_500, 25_000)
-CONNECTIONS = 16
+#: Alone, and for each server when all are loaded at once.
+CONNECTIONS, CONNECTIONS_AT_ONCE = 16, 4
 DRAWS = 100_000
 CHART = document.README.parent / "load.svg"
 #: With so many users in turn, the most of Starlette's CPU over the bare application that ours may take.
@@ -241,13 +244,6 @@ class Load(NamedTuple):
     path: str
 
 
-class Rate(NamedTuple):
-    """Requests per second, and the seconds that the server's processor worked for each."""
-
-    per_second: float
-    cpu: float
-
-
 class Wrk:
     """Loads servers with the users of an order, for each server from where its last load left off."""
 
@@ -260,10 +256,10 @@ class Wrk:
         for order, numbers in orders(users).items():
             self.orders[order].write_text("".join(f"{user}\n" for user in numbers))
 
-    def load(self, name: str, server: Server, order: str, path: str) -> Rate:
-        """Load one path for some seconds and return what wrk counts."""
+    def load(self, name: str, server: Server, order: str, path: str, connections: int) -> tuple[float, float]:
+        """Load one path for some seconds. Return the requests per second, and the seconds of CPU for each request."""
         before = server.cpu_seconds()
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{self._seconds}s", "-s", str(self._script)]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{self._seconds}s", "-s", str(self._script)]
         command += [f"http://127.0.0.1:{server.port}{path}", "--", str(server.cookies), str(self.orders[order])]
         command += [str(self._sent[name, order]), path]
         report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -272,25 +268,22 @@ class Wrk:
         (requests,) = map(int, re.findall(r"(\d+) requests in", report))
         (per_second,) = map(float, re.findall(r"Requests/sec:\s+([\d.]+)", report))
         self._sent[name, order] += requests
-        return Rate(per_second, (server.cpu_seconds() - before) / requests)
-
-
-def lower_quartile(values: Sequence[float]) -> float:
-    """Return the value that a quarter of them are below, or the least of few."""
-    return sorted(values)[len(values) // 4]
+        return per_second, (server.cpu_seconds() - before) / requests
 
 
 class Figures:
     """What was measured."""
 
     def __init__(self) -> None:
-        #: For each load and competitor, the rounds.
-        self.rates: dict[tuple[Load, str], list[Rate]] = defaultdict(list)
+        #: For each load and competitor, the rounds: seconds of CPU for a request, all loaded at once.
+        self.cpus: dict[tuple[Load, str], list[float]] = defaultdict(list)
+        #: For each load and competitor, the rounds: requests per second, loaded alone.
+        self.rates: dict[tuple[Load, str], list[float]] = defaultdict(list)
         #: MB, for a number of users and a competitor.
         self.memory: dict[tuple[int, str], float] = {}
 
     def measure(self, users: int, rounds: int, seconds: int) -> None:
-        """Load all competitors, with so many users, in turn."""
+        """Load all competitors with so many users, at once and each alone."""
         with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
             folder, servers = Path(name), dict[str, Server]()
             for number, competitor in enumerate(NAMES):
@@ -299,11 +292,16 @@ class Figures:
                 servers[competitor] = stack.enter_context(running(competitor, cookies))
             wrk = Wrk(folder, users, seconds)
             for competitor, server in servers.items():
-                wrk.load(competitor, server, "in turn", PATHS[0])  # warms up, and does not count
+                wrk.load(competitor, server, "in turn", PATHS[0], CONNECTIONS)  # warms up, and does not count
             for _, order, path in product(range(rounds), wrk.orders, PATHS):
+                load = Load(users, order, path)
+                with ThreadPoolExecutor(len(servers)) as pool:
+                    arguments = ((*item, order, path, CONNECTIONS_AT_ONCE) for item in servers.items())
+                    at_once = pool.map(lambda each: wrk.load(*each), arguments)
+                for competitor, (_, cpu) in zip(servers, at_once, strict=True):
+                    self.cpus[load, competitor].append(cpu)
                 for competitor, server in servers.items():
-                    rate = wrk.load(competitor, server, order, path)
-                    self.rates[Load(users, order, path), competitor].append(rate)
+                    self.rates[load, competitor].append(wrk.load(competitor, server, order, path, CONNECTIONS)[0])
             for competitor, server in servers.items():
                 self.memory[users, competitor] = server.peak_memory()
 
@@ -311,17 +309,10 @@ class Figures:
         """Return what was measured, in order."""
         return list(dict.fromkeys(load for load, _ in self.rates))
 
-    def cpu(self, load: Load, name: str) -> float:
-        """Return the seconds of CPU that a request takes."""
-        return lower_quartile([rate.cpu for rate in self.rates[load, name]])
-
-    def per_second(self, load: Load, name: str) -> float:
-        """Return the requests in a second."""
-        return -lower_quartile([-rate.per_second for rate in self.rates[load, name]])
-
     def cpu_over_bare(self, load: Load, name: str) -> float:
         """Return the seconds of CPU that a request takes more than without a session."""
-        return self.cpu(load, name) - self.cpu(load, BARE)
+        rounds = zip(self.cpus[load, name], self.cpus[load, BARE], strict=True)
+        return median(cpu - bare for cpu, bare in rounds)
 
     def of_starlettes(self, load: Load) -> float:
         """Return our CPU over the bare application as part of Starlette's."""
@@ -355,14 +346,14 @@ class Figures:
                 f"{load.users:,} {load.order}, {load.path}",
                 f"{self.of_starlettes(load):.2f}",
                 *(f"{self.cpu_over_bare(load, name) * 1e6:.0f} us" for name in peers),
-                f"{self.cpu(load, BARE) * 1e6:.0f} us",
+                f"{median(self.cpus[load, BARE]) * 1e6:.0f} us",
             ]
             for load in loads
         ]
         per_second = [
             [
                 f"{load.users:,} {load.order}, {load.path}",
-                *(f"{self.per_second(load, name):.0f}" for name in (*peers, BARE)),
+                *(f"{median(self.rates[load, name]):.0f}" for name in (*peers, BARE)),
             ]
             for load in loads
         ]
@@ -386,7 +377,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__.partition("\n")[0])
     parser.add_argument("--serve", metavar="NAME", help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=int, default=1, help="of load for each server and path in a round (1)")
-    parser.add_argument("--rounds", type=int, default=12, help="(12; with all users, a round takes 2 minutes)")
+    parser.add_argument("--rounds", type=int, default=5, help="(5; with all users, a round takes 2 minutes)")
     parser.add_argument("--users", type=int, nargs="+", default=USERS, help="(250 2500 25000)")
     parser.add_argument("--write", action="store_true", help="put the tables into benchmarks/README.md")
     options = parser.parse_args()
@@ -399,7 +390,7 @@ def main() -> None:
     figures = Figures()
     for users in options.users:
         figures.measure(users, options.rounds, options.seconds)
-    made = f"{document.machine()}; quartiles of {options.rounds} rounds of {options.seconds} s."
+    made = f"{document.machine()}; medians of {options.rounds} rounds of {options.seconds} s."
     text = "\n\n".join((made, figures.tables(), "\n".join(f"- {verdict}" for verdict in figures.verdicts())))
     print(text)
     if options.write:
