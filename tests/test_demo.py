@@ -25,7 +25,9 @@ from tests.apps import demo, fastapi_side
 from tests.apps.walk import walk
 
 ROOT = Path(__file__).parent.parent
-COMMAND = [sys.executable, "-W", "error", "-m", "tests.apps.demo"]
+#: Flask-Login's own warning, since Python 3.12, is no error.
+WARNINGS = ["-W", "error", "-W", "ignore:datetime.datetime.utcnow:DeprecationWarning"]
+COMMAND = [sys.executable, *WARNINGS, "-m", "tests.apps.demo"]
 
 Wrapper = Callable[..., Any]
 
