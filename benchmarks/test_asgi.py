@@ -20,5 +20,4 @@ def test_request(benchmark: BenchmarkFixture, competitors: dict[str, Peer], scen
     peer = competitors[BARE.get(name, name)]
     call, bare = prepare(peer, scenario)
     benchmark.group = scenario.name
-    benchmark.extra_info.update(name=name, over=None if name in BARE else peer.over)
     benchmark(bare if name in BARE else call)

@@ -17,5 +17,4 @@ def test_codec(benchmark: BenchmarkFixture, size: str, direction: str, name: str
     if name not in calls:
         pytest.skip(f"{name} has no {direction}")
     benchmark.group = f"{direction}, {size}"
-    benchmark.extra_info.update(name=name, over=None, is_codec=True)
     benchmark(calls[name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from inspect import signature
 from typing import Any
@@ -16,8 +16,12 @@ from ..middleware.sessions import SessionMiddleware
 from .application import find_flask_settings
 from .expectation import digest_name
 
-_DEFAULTS = {name: parameter.default for name, parameter in signature(SessionMiddleware).parameters.items()}
-_REMEMBER_DEFAULTS = {name: parameter.default for name, parameter in signature(remember_cookie).parameters.items()}
+
+def _defaults(function: Callable[..., object]) -> dict[str, Any]:
+    return {name: parameter.default for name, parameter in signature(function).parameters.items()}
+
+
+_DEFAULTS, _REMEMBER_DEFAULTS = _defaults(SessionMiddleware), _defaults(remember_cookie)
 #: The arguments of :func:`remember_cookie`, and where Flask-Login has them.
 _REMEMBER_COOKIE = {
     "name": "REMEMBER_COOKIE_NAME",

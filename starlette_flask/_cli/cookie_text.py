@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ..cookies import parse_set_cookie, read_cookie
+from ..cookies import SetCookie, parse_set_cookie, read_cookie
 
 _FIELD = re.compile(rb"[<> ]*(set-)?cookie[ \t]*:[ \t]*(.*)", re.IGNORECASE)
 _PAIR = re.compile(rb"""(?!eyJ|e30)[^\s=;"]+[ \t]*=[^=]""")  # '=' at the end of base64 belongs to the value
@@ -42,9 +42,10 @@ def find_cookie(text: bytes, name: bytes) -> Cookie:
                 raise ValueError("there is no cookie in this input: it has neither a value nor a NAME=VALUE")
             return Cookie(text, len(text), "value", None, [])
         fields = [(_ATTRIBUTE.search(text), text)]
-    found = _set_cookie([field for is_set, field in fields if is_set], name)
+    set_cookies = [(parse_set_cookie(field, "/"), field) for is_set, field in fields if is_set]
+    found = _set_cookie([(cookie, field) for cookie, field in set_cookies if cookie.name == name])
     found = found or _cookie([field for is_set, field in fields if not is_set], name)
-    if found and any(_forgets(field) for is_set, field in fields if is_set):
+    if found and any(cookie.name == b"remember_token" and cookie.deletes for cookie, _ in set_cookies):
         found.notes.append(
             "Flask-Login's remember cookie is deleted here: the user logged out, or its strong protection saw another "
             "address or user agent than when they logged in, as where the two sides see different ones"
@@ -59,19 +60,11 @@ def find_cookie(text: bytes, name: bytes) -> Cookie:
     return found
 
 
-def _forgets(field: bytes) -> bool:
-    """Return whether a Set-Cookie field deletes Flask-Login's remember cookie."""
-    cookie = parse_set_cookie(field, "/")
-    return cookie.name == b"remember_token" and cookie.deletes
-
-
 def _name(pair: bytes) -> bytes:
     return pair.partition(b"=")[0].strip()
 
 
-def _set_cookie(fields: list[bytes], name: bytes) -> Cookie | None:
-    set_cookies = [(parse_set_cookie(field, "/"), field) for field in fields]
-    set_cookies = [(cookie, field) for cookie, field in set_cookies if cookie.name == name]
+def _set_cookie(set_cookies: list[tuple[SetCookie, bytes]]) -> Cookie | None:
     if not set_cookies:
         return None
     cookie, field = set_cookies[-1]

@@ -181,19 +181,19 @@ class SessionMiddleware:
             return Session._opened(found.content()), found
         opened = self._verify(value)
         if isinstance(opened, str):
-            return Session(), nothing(opened)
+            return Session(), nothing(f"rejected: {opened}")
         content, found = opened
         return Session._opened(content), found
 
     def _verify(self, value: bytes) -> tuple[Content, Stored] | str:
         """Open a value that was not seen before. Return why it is rejected, if it is."""
-        reason = "rejected: BadSignature"
+        reason = "BadSignature"
         try:
             opened = self._codec.open(value, self._opens_for, self._leeway)
             if opened is not None:
                 content, serialized, signed_at = opened
                 if not is_dict(content):  # Flask answers such a request with 500
-                    return "rejected: BadPayload"
+                    return "BadPayload"
                 if self._has_own_serializer:  # whose tags may give what marshal does not: a bytearray becomes bytes
                     return content, Stored(serialized, self.deserialize, signed_at, "flask", value)
                 found = stored(content, serialized, self.deserialize, signed_at, "flask", value)
@@ -201,10 +201,10 @@ class SessionMiddleware:
                 return content, found
         except BadData as error:
             text = f": {error.message}" if isinstance(error, SignatureExpired) else ""  # others quote the value
-            reason = f"rejected: {type(error).__name__}{text}"
+            reason = f"{type(error).__name__}{text}"
             if (cause := getattr(error, "original_error", None)) is not None:
                 reason += f" from {type(cause).__name__}"
-        if self._starlette and (foreign := self.open_starlette(value)) is not None:
+        if (foreign := self.open_starlette(value)) is not None:
             return foreign.content(), foreign
         return reason
 
