@@ -23,6 +23,7 @@ from litestar.middleware import DefineMiddleware
 from starlette.middleware.sessions import SessionMiddleware as StarlettesMiddleware
 
 from starlette_flask import Session, SessionMiddleware
+from starlette_flask.extensions.flask_login import load_user_id
 from starlette_flask.middleware.flask_settings import flask_settings
 from starlette_flask.testing import session_transaction
 from tests.asgi import KEY, flask_reader, opened, signed
@@ -251,6 +252,22 @@ class TestTheBlock:
     def test_allow_path_regex_may_be_among_the_settings(self, client: Any) -> None:
         with session_transaction(client, secret_key=KEY, allow_path_regex="/shop/") as session:
             assert session["count"] == 1
+
+
+@pytest.mark.parametrize(("protection", "user"), [(None, "42"), ("basic", "42"), ("strong", None)])
+def test_a_user_is_logged_in_as_the_readme_says(protection: Any, user: str | None) -> None:
+    """Under strong protection, a session that does not say which client logged in is another client's."""
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, secret_key=KEY)
+
+    @app.get("/user")
+    async def current_user(request: Request) -> str | None:
+        return load_user_id(request, KEY, protection=protection)
+
+    client = TestClient(app)
+    with session_transaction(client, secret_key=KEY) as session:
+        session["_user_id"] = "42"
+    assert client.get("/user").json() == user
 
 
 class TestOtherCookies:
