@@ -1,17 +1,9 @@
-"""Figures -> tables and charts: those of `benchmarks.compare`, and how the cost grows, as pytest-benchmark saved it.
-
-``nox -s benchmarks -- -k growth --benchmark-json=results.json``, then ``python -m benchmarks.chart results.json``
-writes the latter into `benchmarks/README.md`.
-"""
+"""Figures of `benchmarks.compare` -> tables and a chart."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 from xml.sax.saxutils import escape
 
 from . import document
@@ -20,23 +12,9 @@ from .document import markdown
 from .scenarios import FLASK, HITS, LITESTAR, MANY, MEANS, MISS, MISSES, OURS, PUBLISHED, STARLETTE, STARSESSIONS
 
 CHART = document.README.parent / "overhead.svg"
-GROWTHS = ("test_other_cookies", "test_session_size", "test_fallback_keys")
 PEERS = (OURS, STARLETTE, PUBLISHED, STARSESSIONS, LITESTAR, FLASK)
 #: Group -> competitor -> seconds.
 Times = dict[str, dict[str, float]]
-
-
-def read_results(results: Mapping[str, Any], test: str) -> Times:
-    """Return the medians of one benchmark function, less what each is over."""
-    found: dict[str, dict[str, tuple[float, str | None]]] = {}
-    for benchmark in results["benchmarks"]:
-        if benchmark["name"].startswith(f"{test}["):
-            info = benchmark["extra_info"]
-            found.setdefault(benchmark["group"], {})[info["name"]] = (benchmark["stats"]["median"], info["over"])
-    return {
-        group: {name: time - (row[over][0] if over else 0) for name, (time, over) in row.items()}
-        for group, row in found.items()
-    }
 
 
 def ratios(times: Times) -> dict[str, dict[str, float]]:
@@ -87,7 +65,7 @@ def codec_table(times: Times) -> str:
 
 def growth_table(times: Times) -> str:
     """Return the overhead per request as it grows, in microseconds, and by how much for each of what grows."""
-    names = [name for name in (OURS, STARLETTE, PUBLISHED) if name in next(iter(times.values()))]
+    names = list(next(iter(times.values())))
     rows = [[group, *(f"{row[name] * 1e6:.1f}" for name in names)] for group, row in times.items()]
     if len({re.sub(r"\d+", "", group) for group in times}) == 1:
         (least, first), *_, (most, last) = ((int(re.sub(r"\D", "", group)), row) for group, row in times.items())
@@ -155,23 +133,10 @@ def _bar(y: int, label: str, length: float, figure: str) -> Iterator[str]:
     yield f'<text class="figure" x="{LEFT + length + 6:.1f}" y="{y}">{escape(figure)}</text>'
 
 
-def write(requests: Times, codec: Times, machine: str) -> None:
-    """Put the tables of the middleware and the codec alone into `benchmarks/README.md`, and the chart beside it."""
+def write(requests: Times, codec: Times, growths: Sequence[Times], machine: str) -> None:
+    """Put the tables into `benchmarks/README.md`, and the chart beside it."""
     note = f"{machine}. Absolute times are of this one machine."
     document.write("requests", f"{note}\n\n{request_tables(requests)}")
     document.write("codec", codec_table(codec))
+    document.write("growth", "\n\n".join(map(growth_table, growths)))
     CHART.write_text(request_svg(requests, note), encoding="utf-8")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.chart", description=__doc__.partition("\n")[0])
-    parser.add_argument("results", type=Path, help="what --benchmark-json or --benchmark-save wrote")
-    options = parser.parse_args()
-
-    results = json.loads(options.results.read_text())
-    growths = (read_results(results, test) for test in GROWTHS)
-    document.write("growth", "\n\n".join(growth_table(times) for times in growths if times))
-
-
-if __name__ == "__main__":
-    main()

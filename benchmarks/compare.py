@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import random
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from itertools import repeat
 from math import exp, log
 from statistics import quantiles
@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 
 from . import document
 from .codecs import FLOOR, SESSIONS, codecs
-from .peers import PEER_NAMES, Call, Peer, checkout, peers, prepare
-from .scenarios import HITS, MEANS, OURS, PUBLISHED, SCENARIOS, STARLETTE, Scenario
+from .growth import GROWTHS
+from .peers import PEER_NAMES, Call, Prepared, checkout, peers, prepare
+from .scenarios import HITS, MEANS, OURS, PUBLISHED, SCENARIOS, STARLETTE
 
 K = TypeVar("K", bound=Hashable)
 #: The least geometric mean of how many times ours a competitor's overhead is, where the cookie is cached.
@@ -53,18 +54,13 @@ def geometric_mean(ratios: list[float]) -> float:
     return exp(sum(map(log, ratios)) / len(ratios))
 
 
-def overheads(
-    competitors: Mapping[str, Peer], names: Sequence[str], scenarios: Iterable[Scenario], seconds: float
-) -> dict[str, dict[str, float]]:
-    """Return scenario -> competitor -> seconds over the bare application."""
-    found: dict[str, dict[str, float]] = {}
-    for scenario in scenarios:
-        calls: dict[str, Call] = {}
-        for name in names:
-            calls[name], calls[competitors[name].over] = prepare(competitors[name], scenario)
-        times = interleave(calls, seconds)
-        found[scenario.name] = {name: times[name] - times[competitors[name].over] for name in names}
-    return found
+def overheads(prepared: Mapping[str, Prepared], seconds: float) -> dict[str, float]:
+    """Return for each competitor the seconds over the bare application."""
+    calls: dict[str, Call] = {}
+    for name, (call, bare, over) in prepared.items():
+        calls[name], calls[over] = call, bare
+    times = interleave(calls, seconds)
+    return {name: times[name] - times[over] for name, (_, _, over) in prepared.items()}
 
 
 def print_table(table: Mapping[str, Mapping[str, float]]) -> None:
@@ -117,7 +113,10 @@ def main() -> None:
     if options.beside:
         competitors[options.beside] = checkout(options.beside)
         names = (OURS, options.beside)
-    table = overheads(competitors, names, scenarios, options.seconds)
+    table = {
+        scenario.name: overheads({name: prepare(competitors[name], scenario) for name in names}, options.seconds)
+        for scenario in scenarios
+    }
     print_table(table)
     if options.beside:
         return
@@ -128,7 +127,11 @@ def main() -> None:
     if options.write:
         from .chart import write  # which stands on this module
 
-        write(table, codec_times, document.machine())
+        growths = [
+            {name: overheads(prepared, options.seconds) for name, prepared in growth(competitors)}
+            for growth in GROWTHS
+        ]
+        write(table, codec_times, growths, document.machine())
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """What a session costs in a server: ``python -m benchmarks.load [--write]``; briefly, with ``--rounds 1 --users 250``.
 
-One FastAPI application under uvicorn, one process for each competitor, loaded by wrk over the loopback interface with
-the cookies of 250, 2,500 and 25,000 users: in turn, and drawn by Zipf's law, where the n-th user comes 1/n as often as
-the first.
+One FastAPI application under uvicorn, loaded by wrk over the loopback interface with the cookies of 250, 2,500 and
+25,000 users: in turn, and drawn by Zipf's law, where the n-th user comes 1/n as often as the first.
 
-- CPU: the user and system time of the server's process, by request, less that of the bare application in the same
-  round. All servers are loaded at once, so that what slows the machine slows all alike; the median of the rounds.
-- Requests per second: as wrk counts them, of each server loaded alone; the median of the rounds.
-- Memory: the process's peak (VmHWM) after all of its loads, so this runs on Linux.
+- CPU: the user and system time of the server's process, by request, less that of the bare application. One process
+  serves all competitors, in turns of 50 requests over one connection, so that what slows the machine, or one process
+  (where its memory lies, how its hashes fall), slows all alike; of many turns, the median of the differences.
+- Requests per second: as wrk counts them, of a process for each competitor, loaded alone; the best of the rounds.
+- Memory: that process's peak (VmHWM) after all of its loads, so this runs on Linux.
 
 Litestar's middleware needs Litestar and is left out.
 """
@@ -27,10 +27,9 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -54,31 +53,39 @@ from .scenarios import (
 )
 
 BARE = "bare application"
+TURNS = "/turns"
 NAMES = (BARE, OURS, STARLETTE, PUBLISHED, STARSESSIONS)
 PATHS = ("/untouched", "/read", "/write")
 USERS = (250, 2_500, 25_000)
-#: Alone, and for each server when all are loaded at once.
-CONNECTIONS, CONNECTIONS_AT_ONCE = 16, 4
+CONNECTIONS = 16
+#: How many requests one competitor serves before the next one's turn, where one process serves all.
+TURN = 50
 DRAWS = 100_000
 CHART = document.README.parent / "load.svg"
 #: With so many users in turn, the most of Starlette's CPU over the bare application that ours may take.
 TARGET_LOAD, TARGETS = (2_500, "in turn"), {"/untouched": 0.40, "/read": 0.45, "/write": 0.85}
 
-# Every request is the next user's of an order, which goes on where the load before left off.
+# The competitors take turns of so many requests. Each request is the next user's of an order, which goes on where the
+# load before left off.
 SCRIPT = """
-local requests, order, at = {}, {}, 0
+local order, competitors, count, turn = {}, {}, 0, 0
 function init(args)
-  for cookie in io.lines(args[1]) do
-    requests[#requests + 1] = wrk.format("GET", args[4], { ["Cookie"] = cookie })
+  count, turn = tonumber(args[2]), tonumber(args[3])
+  for user in io.lines(args[1]) do
+    order[#order + 1] = tonumber(user) + 1
   end
-  for user in io.lines(args[2]) do
-    order[#order + 1] = requests[tonumber(user) + 1]
+  for at = 4, #args, 2 do
+    local requests = {}
+    for cookie in io.lines(args[at + 1]) do
+      requests[#requests + 1] = wrk.format("GET", args[at], { ["Cookie"] = cookie })
+    end
+    competitors[#competitors + 1] = requests
   end
-  at = tonumber(args[3])
 end
 function request()
-  at = at % #order + 1
-  return order[at]
+  local cycle, at = math.floor(count / (turn * #competitors)), count % (turn * #competitors)
+  count = count + 1
+  return competitors[math.floor(at / turn) + 1][order[(cycle * turn + at % turn) % #order + 1]]
 end
 """
 
@@ -143,18 +150,40 @@ def application(name: str) -> Any:
     return app
 
 
-def serve(name: str) -> None:
+class Competition:
+    """An ASGI application that serves each competitor's under its number, ``/0/untouched``, and times their turns."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._applications = {str(NAMES.index(name)): application(name) for name in names}
+        #: Each turn: the competitor's number, the process's CPU time when it began, and the requests since then.
+        self._turns: list[list[Any]] = [["", 0.0, 0]]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        _, number, path = scope["path"].split("/", 2)
+        if number != self._turns[-1][0]:
+            self._turns.append([number, time.process_time(), 0])
+        self._turns[-1][2] += 1
+        if number != TURNS.strip("/"):
+            path = f"/{path}"
+            await self._applications[number]({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+            return
+        turns, self._turns = self._turns, self._turns[-1:]
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": json.dumps(turns).encode()})
+
+
+def serve(names: Sequence[str]) -> None:
     """Serve until terminated; print the port first."""
     import uvicorn
 
-    app = application(name)
     # With the protocol by its name: asyncio turns Nagle's algorithm off only where it finds it, and a client then
     # waits 40 ms for the second part of a response.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
+        config = uvicorn.Config(Competition(names), log_level="warning", access_log=False, lifespan="off")
         print(listener.getsockname()[1], flush=True)
-        uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run([listener])
+        uvicorn.Server(config).run([listener])
 
 
 def cookie_fields(name: str, users: int) -> list[str]:
@@ -185,11 +214,11 @@ def cookie_fields(name: str, users: int) -> list[str]:
 
 
 class Server(NamedTuple):
-    """A running competitor, and the file with its users' Cookie fields, one a line."""
+    """A process that serves some of the competitors."""
 
+    names: Sequence[str]
     process: subprocess.Popen[str]
     port: int
-    cookies: Path
 
     def peak_memory(self) -> float:
         """Return the largest resident size so far, in MB."""
@@ -197,22 +226,33 @@ class Server(NamedTuple):
         (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
         return int(kilobytes) / 1024
 
-    def cpu_seconds(self) -> float:
-        """Return the processor time that it used so far, user and system, of all its threads."""
-        return time.clock_gettime(~self.process.pid << 3 | 2)  # as clock_getcpuclockid(3) numbers a process's clock
+    def turns(self) -> list[dict[str, float]]:
+        """Return the CPU seconds by request of each competitor, for each cycle of whole turns since the last call."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("GET", f"{TURNS}/")
+        turns = json.loads(connection.getresponse().read())
+        connection.close()
+        cycles: list[dict[str, float]] = [{}]
+        for (number, started, requests), (_, ended, _) in pairwise(turns):
+            if number == "0":
+                cycles.append({})
+            if requests == TURN:
+                cycles[-1][NAMES[int(number)]] = (ended - started) / requests
+        return [cycle for cycle in cycles if len(cycle) == len(self.names)]
 
 
 @contextmanager
-def running(name: str, cookies: Path) -> Iterator[Server]:
+def running(names: Sequence[str], cookies: dict[str, Path]) -> Iterator[Server]:
     """Start a server, and see that it opens and saves its users' sessions."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.load", "--serve", name], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "benchmarks.load", "--serve", *names], stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout
-        server = Server(process, int(process.stdout.readline()), cookies)
-        with cookies.open() as fields:
-            check(name, server.port, next(fields).strip())
+        server = Server(names, process, int(process.stdout.readline()))
+        for name in names:
+            with cookies[name].open() as fields:
+                check(name, server.port, next(fields).strip())
         yield server
     finally:
         process.terminate()
@@ -223,7 +263,7 @@ def check(name: str, port: int, field: str) -> None:
     """Raise ``AssertionError`` where a competitor does not do its work for the first user."""
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     for path, user, saves in (("/untouched", None, False), ("/read", "0", False), ("/write", None, True)):
-        connection.request("GET", path, headers={"Cookie": field})
+        connection.request("GET", f"/{NAMES.index(name)}{path}", headers={"Cookie": field})
         response = connection.getresponse()
         found = json.loads(response.read())["user"]
         assert found == (None if name == BARE else user), f"{name} does not open its cookie"
@@ -245,74 +285,78 @@ class Load(NamedTuple):
 
 
 class Wrk:
-    """Loads servers with the users of an order, for each server from where its last load left off."""
+    """Loads servers with the users of an order, each server from where its last load left off."""
 
-    def __init__(self, folder: Path, users: int, seconds: int) -> None:
+    def __init__(self, folder: Path, users: int, cookies: dict[str, Path]) -> None:
         self._script = folder / "users.lua"
         self._script.write_text(SCRIPT)
-        self._seconds = seconds
-        self._sent: dict[tuple[str, str], int] = defaultdict(int)
+        self._cookies = cookies
+        self._sent: dict[tuple[int, str], int] = defaultdict(int)
         self.orders = {order: folder / f"{users} {order}.txt" for order in orders(users)}
         for order, numbers in orders(users).items():
             self.orders[order].write_text("".join(f"{user}\n" for user in numbers))
 
-    def load(self, name: str, server: Server, order: str, path: str, connections: int) -> tuple[float, float]:
-        """Load one path for some seconds. Return the requests per second, and the seconds of CPU for each request."""
-        before = server.cpu_seconds()
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{self._seconds}s", "-s", str(self._script)]
-        command += [f"http://127.0.0.1:{server.port}{path}", "--", str(server.cookies), str(self.orders[order])]
-        command += [str(self._sent[name, order]), path]
+    def warm_up(self, server: Server, users: int) -> None:
+        """Load a server until every user came once to each of its competitors; this does not count."""
+        while self._sent[server.port, "in turn"] < users * len(server.names):
+            self.load(server, "in turn", PATHS[0], CONNECTIONS, 1)
+
+    def load(self, server: Server, order: str, path: str, connections: int, seconds: int) -> float:
+        """Load one path of a server. Return the requests per second."""
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(self._script)]
+        command += [f"http://127.0.0.1:{server.port}", "--", str(self.orders[order])]
+        command += [str(self._sent[server.port, order]), str(TURN)]
+        for name in server.names:
+            command += [f"/{NAMES.index(name)}{path}", str(self._cookies[name])]
         report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         if "Non-2xx" in report or "Socket errors" in report:
             raise RuntimeError(f"wrk had errors:\n{report}")
         (requests,) = map(int, re.findall(r"(\d+) requests in", report))
         (per_second,) = map(float, re.findall(r"Requests/sec:\s+([\d.]+)", report))
-        self._sent[name, order] += requests
-        return per_second, (server.cpu_seconds() - before) / requests
+        self._sent[server.port, order] += requests
+        return per_second
 
 
 class Figures:
     """What was measured."""
 
     def __init__(self) -> None:
-        #: For each load and competitor, the rounds: seconds of CPU for a request, all loaded at once.
-        self.cpus: dict[tuple[Load, str], list[float]] = defaultdict(list)
+        #: For each load, the cycles: each competitor's seconds of CPU for a request.
+        self.cpus: dict[Load, list[dict[str, float]]] = defaultdict(list)
         #: For each load and competitor, the rounds: requests per second, loaded alone.
         self.rates: dict[tuple[Load, str], list[float]] = defaultdict(list)
         #: MB, for a number of users and a competitor.
         self.memory: dict[tuple[int, str], float] = {}
 
     def measure(self, users: int, rounds: int, seconds: int) -> None:
-        """Load all competitors with so many users, at once and each alone."""
+        """Load all competitors with so many users, in one process and each in its own."""
         with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-            folder, servers = Path(name), dict[str, Server]()
+            folder, cookies = Path(name), dict[str, Path]()
             for number, competitor in enumerate(NAMES):
-                cookies = folder / f"cookies {number}.txt"
-                cookies.write_text("".join(f"{field}\n" for field in cookie_fields(competitor, users)))
-                servers[competitor] = stack.enter_context(running(competitor, cookies))
-            wrk = Wrk(folder, users, seconds)
-            for competitor, server in servers.items():
-                wrk.load(competitor, server, "in turn", PATHS[0], CONNECTIONS)  # warms up, and does not count
+                cookies[competitor] = folder / f"cookies {number}.txt"
+                cookies[competitor].write_text("".join(f"{field}\n" for field in cookie_fields(competitor, users)))
+            together = stack.enter_context(running(NAMES, cookies))
+            alone = [stack.enter_context(running([competitor], cookies)) for competitor in NAMES]
+            wrk = Wrk(folder, users, cookies)
+            for server in (together, *alone):
+                wrk.warm_up(server, users)
             for _, order, path in product(range(rounds), wrk.orders, PATHS):
                 load = Load(users, order, path)
-                with ThreadPoolExecutor(len(servers)) as pool:
-                    arguments = ((*item, order, path, CONNECTIONS_AT_ONCE) for item in servers.items())
-                    at_once = pool.map(lambda each: wrk.load(*each), arguments)
-                for competitor, (_, cpu) in zip(servers, at_once, strict=True):
-                    self.cpus[load, competitor].append(cpu)
-                for competitor, server in servers.items():
-                    self.rates[load, competitor].append(wrk.load(competitor, server, order, path, CONNECTIONS)[0])
-            for competitor, server in servers.items():
-                self.memory[users, competitor] = server.peak_memory()
+                together.turns()
+                wrk.load(together, order, path, 1, len(NAMES) * seconds)
+                self.cpus[load] += together.turns()
+                for server in alone:
+                    self.rates[load, server.names[0]].append(wrk.load(server, order, path, CONNECTIONS, seconds))
+            for server in alone:
+                self.memory[users, server.names[0]] = server.peak_memory()
 
     def loads(self) -> list[Load]:
         """Return what was measured, in order."""
-        return list(dict.fromkeys(load for load, _ in self.rates))
+        return list(self.cpus)
 
     def cpu_over_bare(self, load: Load, name: str) -> float:
         """Return the seconds of CPU that a request takes more than without a session."""
-        rounds = zip(self.cpus[load, name], self.cpus[load, BARE], strict=True)
-        return median(cpu - bare for cpu, bare in rounds)
+        return median(cycle[name] - cycle[BARE] for cycle in self.cpus[load])
 
     def of_starlettes(self, load: Load) -> float:
         """Return our CPU over the bare application as part of Starlette's."""
@@ -346,14 +390,14 @@ class Figures:
                 f"{load.users:,} {load.order}, {load.path}",
                 f"{self.of_starlettes(load):.2f}",
                 *(f"{self.cpu_over_bare(load, name) * 1e6:.0f} us" for name in peers),
-                f"{median(self.cpus[load, BARE]) * 1e6:.0f} us",
+                f"{median(cycle[BARE] for cycle in self.cpus[load]) * 1e6:.0f} us",
             ]
             for load in loads
         ]
         per_second = [
             [
                 f"{load.users:,} {load.order}, {load.path}",
-                *(f"{median(self.rates[load, name]):.0f}" for name in (*peers, BARE)),
+                *(f"{max(self.rates[load, name]):.0f}" for name in (*peers, BARE)),
             ]
             for load in loads
         ]
@@ -375,9 +419,9 @@ class Figures:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__.partition("\n")[0])
-    parser.add_argument("--serve", metavar="NAME", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", metavar="NAME", nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=int, default=1, help="of load for each server and path in a round (1)")
-    parser.add_argument("--rounds", type=int, default=5, help="(5; with all users, a round takes 2 minutes)")
+    parser.add_argument("--rounds", type=int, default=5, help="(5; with all users, a round takes 4 minutes)")
     parser.add_argument("--users", type=int, nargs="+", default=USERS, help="(250 2500 25000)")
     parser.add_argument("--write", action="store_true", help="put the tables into benchmarks/README.md")
     options = parser.parse_args()
@@ -390,7 +434,7 @@ def main() -> None:
     figures = Figures()
     for users in options.users:
         figures.measure(users, options.rounds, options.seconds)
-    made = f"{document.machine()}; medians of {options.rounds} rounds of {options.seconds} s."
+    made = f"{document.machine()}; {options.rounds} rounds of {options.seconds} s."
     text = "\n\n".join((made, figures.tables(), "\n".join(f"- {verdict}" for verdict in figures.verdicts())))
     print(text)
     if options.write:

@@ -277,18 +277,20 @@ class Prepared(NamedTuple):
     """A scenario for one competitor."""
 
     call: Call
+    #: The same without a session, and its name.
     bare: Call
+    over: str
 
 
-def prepare(peer: Peer, scenario: Scenario) -> Prepared:
+def prepare(peer: Peer, scenario: Scenario, requests: Sequence[Headers] | None = None) -> Prepared:
     """Return what to measure, having checked that it does what it should.
 
-    The cookies are the competitor's own: what it set when a handler filled an empty session.
+    Unless told otherwise, the cookies are the competitor's own: what it set when a handler filled an empty session.
     """
-    requests = [request_headers(cookies) for cookies in cookies_of(peer, scenario)]
+    requests = requests or [request_headers(cookies) for cookies in cookies_of(peer, scenario)]
     work = peer.refresh if scenario.saves and scenario.work is do_nothing else scenario.work
     check(peer, scenario, requests[0], work)
-    return Prepared(peer.call(work, requests), peer.bare(requests))
+    return Prepared(peer.call(work, requests), peer.bare(requests), peer.over)
 
 
 _cookies: dict[tuple[Peer, str, int, bool], list[bytes | None]] = {}

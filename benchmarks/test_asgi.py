@@ -18,6 +18,6 @@ BARE = {BARE_APP: OURS, BARE_WERKZEUG: FLASK}
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_request(benchmark: BenchmarkFixture, competitors: dict[str, Peer], scenario: Scenario, name: str) -> None:
     peer = competitors[BARE.get(name, name)]
-    call, bare = prepare(peer, scenario)
+    prepared = prepare(peer, scenario)
     benchmark.group = scenario.name
-    benchmark(bare if name in BARE else call)
+    benchmark(prepared.bare if name in BARE else prepared.call)

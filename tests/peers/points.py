@@ -313,7 +313,7 @@ def handed_on(visitor: Visitor) -> Outcome:
     return Outcome("Flask sees the user" if seen == {"user": 7} else "Flask sees nobody", seen == {"user": 7})
 
 
-@point("the cookies in several fields, as browsers send them over HTTP/2")
+@point("cookies in several `Cookie` fields, as over HTTP/2")
 def split(visitor: Visitor) -> Outcome:
     seen: dict[str, Any] = {}
     visitor.change(lambda session: session.update(app=7))

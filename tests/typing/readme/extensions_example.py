@@ -11,7 +11,7 @@ SECRET_KEY = "a long random secret"
 
 
 def current_user(connection: HTTPConnection) -> str | None:
-    return load_user_id(connection, SECRET_KEY, protection="strong")  # as Flask's SESSION_PROTECTION
+    return load_user_id(connection, SECRET_KEY, protection="strong")  # Flask-Login's SESSION_PROTECTION
 
 
 def checked_form(request: Request, csrf_token: Annotated[str, Form()] = "") -> None:
