@@ -14,6 +14,7 @@ import zlib
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
+from itertools import takewhile
 from os import PathLike
 from time import time
 from typing import Any, cast
@@ -187,7 +188,7 @@ class SessionCodec(URLSafeTimedSerializer):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy or a pickle takes along: a started hash can be neither copied nor pickled."""
-        return {name: value for name, value in vars(self).items() if name not in ("_begun", "_loads")}
+        return {name: value for name, value in vars(self).items() if name != "_begun"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -201,7 +202,7 @@ class SessionCodec(URLSafeTimedSerializer):
             signer.secret_keys = [key]
             return Signer.validate(signer, value)
 
-        return next((number for number, key in enumerate(reversed(self.secret_keys)) if has_signed(key)), 0)
+        return len(list(takewhile(lambda key: not has_signed(key), reversed(self.secret_keys))))
 
     # Writing: mapping -> serialized -> payload -> signed value.
 

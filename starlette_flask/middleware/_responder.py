@@ -299,7 +299,7 @@ def _report_after_end(middleware: SessionMiddleware, path: str, client: Stored, 
 # Tools such as asgiref's adapters warn of a `send` that is no coroutine function.
 if sys.version_info >= (3, 12):
     inspect.markcoroutinefunction(Responder.send)
-else:
+else:  # pragma: no cover  # on Python 3.12 and newer
     Responder.send._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
 
 

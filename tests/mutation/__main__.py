@@ -1,8 +1,9 @@
 """Run the tests on every mutant: ``python -m tests.mutation [MODULE[:FUNCTION] ...]``.
 
-Everything that the tests import, but for the package and the tests, is imported once; each mutant is then tested in a
-fork of that process. It runs the tests that reach the changed line, file by file, the module's own first, and where
-none of them fails, all tests of these files. So a mutant costs a fraction of a second, and a survivor some seconds.
+Most mutants change a function, and are tested in forks of a process that has collected the tests (``in_place``), with
+those that reach the changed line, the module's own first. For the others, and where no test fails, a fork imports the
+mutant: it runs the same tests file by file, then all tests of these files. Everything else that these import is there
+already. So a mutant costs hundredths of a second, and a survivor some seconds.
 
 Fails where a mutant survives that ``equivalent.toml`` does not list, or where an entry of that list fits nothing or a
 mutant that a test notices.
@@ -32,6 +33,7 @@ import coverage
 import pytest
 from hypothesis import Phase, settings
 
+from .in_place import MEMORY, WORKERS, InPlace, Task
 from .mutants import Mutant, mutants
 
 if sys.version_info >= (3, 11):
@@ -44,8 +46,6 @@ PACKAGE = "starlette_flask"
 COPIED = ("benchmarks", PACKAGE, "tests", "CHANGELOG.md", "LICENSE", "README.md", "noxfile.py", "pyproject.toml")
 PASSED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 OUT_OF_TIME = (-signal.SIGXCPU, -signal.SIGKILL)
-WORKERS = 2
-MEMORY = 4 << 30  # bytes that a mutant may take
 
 #: The tests of each module: its own first, which notice most mutants, then those that play it against real Flask or in
 #: the middleware. They run file by file.
@@ -179,6 +179,17 @@ class Baseline(NamedTuple):
     #: The tests that start a process, where nothing is known of lines, and those that coverage disturbs.
     always: set[str]
 
+    def reach(self, mutant: Mutant) -> set[str] | None:
+        """Return the tests that reach a mutant's lines; ``None`` where these run when the module is imported."""
+        lines = [self.reaching.get(line) for line in range(mutant.lines[0], mutant.lines[1] + 1)]
+        known = [tests for tests in lines if tests is not None]
+        return set.union(*known) if known else None
+
+
+def limit(base: Baseline, tests: set[str]) -> int:
+    """Return the seconds of CPU that a mutant's tests may take."""
+    return int(15 + 5 * sum(base.seconds[test] for test in tests))
+
 
 class Selection:
     """A pytest plugin that keeps only the tests in ``wanted``, and measures each."""
@@ -234,12 +245,12 @@ def start(copy: Path, log: Path, task: Callable[[], int]) -> int:
         os._exit(code)
 
 
-def run_tests(files: Sequence[str], selection: Selection, *arguments: str) -> int:
+def run_tests(files: Sequence[str], plugin: Selection | InPlace, *arguments: str) -> int:
     """Run pytest in this process."""
     quiet = ["-x", "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider"]
     quiet += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins are imported already
     quiet += ["-p", "no:unraisableexception", "-p", "no:faker"]  # these take half of the time that a mutant takes
-    return int(pytest.main([*quiet, *arguments, *(f"tests/{file}" for file in files)], plugins=[selection]))
+    return int(pytest.main([*quiet, *arguments, *(f"tests/{file}" for file in files)], plugins=[plugin]))
 
 
 def measure(files: Sequence[str], result: Path, *arguments: str) -> int:
@@ -296,25 +307,24 @@ class Job:
         self.process = 0
         self.end = 0.0
         own = TESTS[mutant.file.partition("/")[2]]
-        lines = [base.reaching.get(line) for line in range(mutant.lines[0], mutant.lines[1] + 1)]
-        known = [tests for tests in lines if tests is not None]
-        wanted = set.union(*known) | base.always if known else set(base.seconds)
+        reaching = base.reach(mutant)
+        wanted = set(base.seconds) if reaching is None else reaching | base.always
         stages = [([file], wanted) for file in own]
-        if not listed and known:
+        if not listed and reaching is not None:
             stages.append((own, set(base.seconds)))  # what shares a fixture or a cache
-        self.stages: list[tuple[list[str], set[str], float]] = []
+        self.stages: list[tuple[list[str], set[str], int]] = []
         for files, tests in stages:
             chosen = {test for test in tests if test.partition("::")[0].removeprefix("tests/") in files}
             if chosen:
                 used = [file for file in files if any(test.startswith(f"tests/{file}::") for test in chosen)]
-                self.stages.append((used, chosen, 15 + 5 * sum(base.seconds[test] for test in chosen)))
+                self.stages.append((used, chosen, limit(base, chosen)))
 
     def advance(self, copy: Path, log: Path) -> bool:
         """Start the next stage, if there is one."""
         if not self.stages:
             return False
         files, tests, seconds = self.stages.pop(0)
-        self.process = start(copy, log, functools.partial(self._run, files, tests, int(seconds)))
+        self.process = start(copy, log, functools.partial(self._run, files, tests, seconds))
         self.end = time.monotonic() + 10 * seconds  # other programs may need the machine, too
         return True
 
@@ -326,10 +336,25 @@ class Job:
         return run_tests(files, Selection(tests))
 
 
-def test_all(found: list[Mutant], base: Baseline, listed: set[tuple[str, str, str, str]], scratch: Path) -> list[str]:
-    """Return what becomes of each mutant: ``killed``, ``timeout`` or ``survived``."""
-    outcomes = [""] * len(found)
-    waiting = list(range(len(found)))[::-1]
+def test_in_place(found: list[Mutant], base: Baseline, file: str, scratch: Path) -> list[str]:
+    """Return ``killed`` or ``timeout`` for each mutant that a test fails on in a fork with other code, else ''."""
+    tests = [(base.reach(mutant) or set()) - base.always for mutant in found]
+    tasks = [Task(mutant, chosen, limit(base, chosen)) for mutant, chosen in zip(found, tests, strict=True) if chosen]
+    copy, log, result = scratch / "copy0", scratch / "log", scratch / "outcomes.json"
+    plugin = InPlace(copy / PACKAGE / file, tasks, result)
+    # Tests share what standard output is captured to, so it is not.
+    task = functools.partial(run_tests, TESTS[file], plugin, "--capture=no")
+    if wait(start(copy, log, task), 10 * sum(task.seconds for task in tasks) + 60) != 0:
+        sys.exit(f"The tests of {file} cannot be forked:\n{log.read_text(errors='replace')}")
+    decided = iter(json.loads(result.read_text()))
+    return [next(decided) if chosen else "" for chosen in tests]
+
+
+def test_all(
+    found: list[Mutant], outcomes: list[str], base: Baseline, listed: set[tuple[str, str, str, str]], scratch: Path
+) -> None:
+    """Add to ``outcomes`` what becomes of each mutant that has none: ``killed``, ``timeout`` or ``survived``."""
+    waiting = [index for index, outcome in enumerate(outcomes) if not outcome][::-1]
     free = list(range(WORKERS))
     running: dict[int, tuple[int, Job]] = {}
     while waiting or running:
@@ -364,7 +389,6 @@ def test_all(found: list[Mutant], base: Baseline, listed: set[tuple[str, str, st
             free.append(worker)
             if outcomes[index] != "killed":
                 show(job.mutant, outcomes[index], known=job.mutant.key in listed)
-    return outcomes
 
 
 def show(mutant: Mutant, outcome: str, *, known: bool) -> None:
@@ -461,7 +485,10 @@ def main() -> int:
             gc.collect()
             gc.freeze()
             known = {entry[:4] for entry in listed if entry.file == path}
-            outcomes = test_all(found, base, known, scratch)
+            outcomes = test_in_place(found, base, file, scratch)
+            decided = sum(map(bool, outcomes))
+            print(f"{file}: {decided} of {len(found)} in place, {time.monotonic() - begun:.0f} s so far", flush=True)
+            test_all(found, outcomes, base, known, scratch)
             survivors = {mutant.key for mutant, outcome in zip(found, outcomes, strict=True) if outcome == "survived"}
             killed = {mutant.key for mutant, outcome in zip(found, outcomes, strict=True) if outcome != "survived"}
             totals[file] = Counter(

@@ -1,0 +1,115 @@
+"""Test mutants of functions in a process that has collected the tests: its forks only give a function other code.
+
+So a mutant costs hundredths of a second. Left undecided is what takes a process that imports the mutant: a change
+outside of functions, what only a test's own process runs, and each mutant that no test fails on here.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import json
+import os
+import resource
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import NamedTuple
+
+import pytest
+
+from .mutants import Mutant
+
+WORKERS = 2
+MEMORY = 4 << 30  # bytes that a mutant may take
+FAILED, UNDECIDED = 1, 0
+
+
+class Task(NamedTuple):
+    """A mutant, the tests to run, and how much CPU time they may take."""
+
+    mutant: Mutant
+    tests: set[str]
+    seconds: int
+
+
+class InPlace:
+    """A pytest plugin that runs the collected tests once for each mutant, and writes down what became of them."""
+
+    def __init__(self, module: Path, tasks: Sequence[Task], result: Path) -> None:
+        self._module, self._tasks, self._result = module, tasks, result
+        self._outcomes = [""] * len(tasks)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        before = compile(self._module.read_text(), str(self._module), "exec", dont_inherit=True)
+        living: dict[CodeType, list[FunctionType]] = {code: [] for code in functions(before)}
+        for each in gc.get_objects():
+            if type(each) is FunctionType and each.__code__ in living:
+                living[each.__code__].append(each)
+        gc.collect()
+        gc.freeze()
+        running: dict[int, tuple[int, float]] = {}
+        for index, task in enumerate(self._tasks):
+            after = compile(task.mutant.source, str(self._module), "exec", dont_inherit=True)
+            changed = [pair for pair in zip(functions(before), functions(after), strict=False) if pair[0] != pair[1]]
+            if not changed or not all(living[old] for old, _ in changed):
+                continue
+            if process := os.fork():
+                running[process] = index, time.monotonic() + 10 * task.seconds  # others may need the machine, too
+            else:
+                os._exit(_failed(session, task, [(each, new) for old, new in changed for each in living[old]]))
+            while len(running) == WORKERS:
+                self._collect(running)
+        while running:
+            self._collect(running)
+        self._result.write_text(json.dumps(self._outcomes))
+        return True
+
+    def _collect(self, running: dict[int, tuple[int, float]]) -> None:
+        """Take note of the forks that have ended or take too long."""
+        for process, (index, end) in list(running.items()):
+            done, status = os.waitpid(process, os.WNOHANG)
+            if not done and time.monotonic() < end:
+                continue
+            if not done:
+                os.kill(process, signal.SIGKILL)
+                os.waitpid(process, 0)
+            code = os.waitstatus_to_exitcode(status) if done else -signal.SIGKILL
+            self._outcomes[index] = "timeout" if code < 0 else "killed" if code == FAILED else ""
+            del running[process]
+        time.sleep(0.002)
+
+
+def functions(code: CodeType) -> Iterator[CodeType]:
+    """Yield the code of a module's functions and methods, in order; that of nested ones is within it."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            if constant.co_flags & inspect.CO_OPTIMIZED:
+                yield constant
+            else:  # the body of a class
+                yield from functions(constant)
+
+
+def _failed(session: pytest.Session, task: Task, changed: Sequence[tuple[FunctionType, CodeType]]) -> int:
+    """Run a mutant's tests on its code. Return ``FAILED`` where one fails."""
+    gc.disable()
+    resource.setrlimit(resource.RLIMIT_CPU, (task.seconds, task.seconds + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    try:
+        for function, code in changed:
+            function.__code__ = code
+    except ValueError:  # it has other variables of the functions around it
+        return UNDECIDED
+    items = [item for item in session.items if item.nodeid in task.tests]
+    try:
+        for item, following in zip_longest(items, items[1:]):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.testsfailed:
+                return FAILED
+    except BaseException:  # what pytest lets pass must not go on as another copy of the parent
+        return FAILED
+    return UNDECIDED
