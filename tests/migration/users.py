@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Form, HTTPException, Request, Response
+from fastapi import Depends, HTTPException, Request, Response
 from fastapi.requests import HTTPConnection
 
 from starlette_flask.extensions.flask_login import load_user_id, logout_user, remember_cookie
@@ -41,12 +41,13 @@ async def send_remember_cookie(request: Request, call_next: Callable[[Request], 
     return response
 
 
-def checked_form(request: Request, csrf_token: Annotated[str, Form()] = "") -> None:
+async def checked_form(request: Request) -> None:
     """What Flask-WTF checks: the token in the form or a header, and over https the page that the form was on."""
-    token, url = csrf_token or request.headers.get("X-CSRFToken", ""), request.url
+    form, headers, url = await request.form(), request.headers, request.url  # of a JSON body, the form is empty
+    token = form.get("csrf_token") or headers.get("X-CSRFToken") or headers.get("X-CSRF-Token")
     if url.scheme == "https" and urlsplit(request.headers.get("Referer", ""))[:2] != (url.scheme, url.netloc):
         raise HTTPException(400, "The referrer is missing, or another site.")
     try:
-        validate_csrf(request, token, CSRF_KEY, secret_key_fallbacks=CSRF_FALLBACKS)
+        validate_csrf(request, str(token or ""), CSRF_KEY, secret_key_fallbacks=CSRF_FALLBACKS)
     except CSRFError as error:
         raise HTTPException(400, str(error)) from None
