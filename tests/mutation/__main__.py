@@ -25,6 +25,7 @@ import time
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -274,15 +275,15 @@ def wait(process: int, seconds: float) -> int | None:
     return None
 
 
-def baseline(copy: Path, file: str, log: Path) -> Baseline:
-    """Run a module's tests, and import into this process what they import."""
+def baselines(copy: Path, files: Sequence[str], tests: Sequence[str], log: Path) -> dict[str, Baseline]:
+    """Run the tests of these modules once, and import into this process what they import."""
     result = copy / "baseline.json"
     data = copy / ".coverage"
     arguments = [f"--cov={PACKAGE}", "--cov-context=test", "--cov-report=", "--maxfail=0"]
-    code = wait(start(copy, log, functools.partial(measure, TESTS[file], result, *arguments)), 900)
+    code = wait(start(copy, log, functools.partial(measure, tests, result, *arguments)), 3600)
     # Some fail under coverage; warm() sees whether they do without.
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        sys.exit(f"The tests of {file} cannot be run without a mutant:\n{log.read_text(errors='replace')}")
+        sys.exit(f"The tests cannot be run without a mutant:\n{log.read_text(errors='replace')}")
     seconds, always, modules = json.loads(result.read_text())
     for name in modules:
         if name not in sys.modules:
@@ -290,13 +291,17 @@ def baseline(copy: Path, file: str, log: Path) -> Baseline:
                 importlib.import_module(name)
             except ImportError:
                 continue
-    reaching: dict[int, set[str]] = {}
     covered = coverage.CoverageData(str(data))
     covered.read()
-    for line, contexts in covered.contexts_by_lineno(str(copy / PACKAGE / file)).items():
-        if "" not in contexts:  # else it runs when the module is imported, so for every test
-            reaching[line] = {context.rpartition("|")[0] for context in contexts}
-    return Baseline(seconds, reaching, set(always))
+    found: dict[str, Baseline] = {}
+    for file in files:
+        own = {test for test in seconds if test.partition("::")[0].removeprefix("tests/") in TESTS[file]}
+        reaching: dict[int, set[str]] = {}
+        for line, contexts in covered.contexts_by_lineno(str(copy / PACKAGE / file)).items():
+            if "" not in contexts:  # else it runs when the module is imported, so for every test
+                reaching[line] = {context.rpartition("|")[0] for context in contexts} & own
+        found[file] = Baseline({test: seconds[test] for test in own}, reaching, own.intersection(always))
+    return found
 
 
 class Job:
@@ -338,7 +343,8 @@ class Job:
 
 def test_in_place(found: list[Mutant], base: Baseline, file: str, scratch: Path) -> list[str]:
     """Return ``killed`` or ``timeout`` for each mutant that a test fails on in a fork with other code, else ''."""
-    tests = [(base.reach(mutant) or set()) - base.always for mutant in found]
+    reached = [base.reach(mutant) for mutant in found]
+    tests = [(set(base.seconds) if reaching is None else reaching) - base.always for reaching in reached]
     tasks = [Task(mutant, chosen, limit(base, chosen)) for mutant, chosen in zip(found, tests, strict=True) if chosen]
     copy, log, result = scratch / "copy0", scratch / "log", scratch / "outcomes.json"
     plugin = InPlace(copy / PACKAGE / file, tasks, result)
@@ -423,7 +429,7 @@ def make_copies(scratch: Path) -> None:
                 shutil.copy2(source, copy / name)
 
 
-def warm(scratch: Path, files: list[str], seconds: float) -> None:
+def warm(scratch: Path, files: list[str]) -> None:
     """Run the tests in each copy as for a mutant; they pass, and leave their byte code.
 
     None of the package's: it would be out of date too soon to be noticed.
@@ -431,7 +437,7 @@ def warm(scratch: Path, files: list[str], seconds: float) -> None:
     task = functools.partial(run_tests, files, Selection())
     running = [start(scratch / f"copy{worker}", scratch / f"log{worker}", task) for worker in range(WORKERS)]
     for worker, process in enumerate(running):
-        if wait(process, 10 * seconds + 60) != 0:
+        if wait(process, 3600) != 0:
             log = (scratch / f"log{worker}").read_text(errors="replace")
             sys.exit(f"The tests fail in a fork without a mutant:\n{log}")
         for cache in (scratch / f"copy{worker}" / PACKAGE).rglob("__pycache__"):
@@ -466,28 +472,34 @@ def main() -> int:
     with TemporaryDirectory() as name:
         scratch = Path(name).resolve()
         make_copies(scratch)
-        for file in TESTS:
-            functions = [function for module, function in wanted if module in (file, Path(file).stem)]
-            if wanted and not functions:
-                continue
-            path = f"{PACKAGE}/{file}"
-            found = [
+        functions = {
+            file: [function for module, function in wanted if module in (file, Path(file).stem)] for file in TESTS
+        }
+        chosen = {
+            file: [
                 mutant
-                for mutant in mutants(ROOT, path)
-                if not wanted or any(mutant.where.startswith(function) for function in functions)
+                for mutant in mutants(ROOT, f"{PACKAGE}/{file}")
+                if not wanted or any(mutant.where.startswith(function) for function in functions[file])
             ]
-            if options.list:
-                for mutant in found:
-                    show(mutant, "mutant", known=False)
-                continue
-            base = baseline(scratch / "copy0", file, scratch / "log")
-            warm(scratch, TESTS[file], sum(base.seconds.values()))
+            for file in TESTS
+            if not wanted or functions[file]
+        }
+        if options.list:
+            for mutant in chain.from_iterable(chosen.values()):
+                show(mutant, "mutant", known=False)
+            return 0
+        tests = list(dict.fromkeys(test for file in chosen for test in TESTS[file]))
+        bases = baselines(scratch / "copy0", list(chosen), tests, scratch / "log")
+        warm(scratch, tests)
+        for file, base in bases.items():
+            path, found = f"{PACKAGE}/{file}", chosen[file]
+            print(f"{file}: {len(found)} mutants, {time.monotonic() - begun:.0f} s so far", flush=True)
             gc.collect()
             gc.freeze()
             known = {entry[:4] for entry in listed if entry.file == path}
             outcomes = test_in_place(found, base, file, scratch)
             decided = sum(map(bool, outcomes))
-            print(f"{file}: {decided} of {len(found)} in place, {time.monotonic() - begun:.0f} s so far", flush=True)
+            print(f"{file}: {decided} decided in place, {time.monotonic() - begun:.0f} s so far", flush=True)
             test_all(found, outcomes, base, known, scratch)
             survivors = {mutant.key for mutant, outcome in zip(found, outcomes, strict=True) if outcome == "survived"}
             killed = {mutant.key for mutant, outcome in zip(found, outcomes, strict=True) if outcome != "survived"}
@@ -496,7 +508,7 @@ def main() -> int:
                 for mutant, outcome in zip(found, outcomes, strict=True)
             )
             bad += [f"survives: {' | '.join(key)}" for key in sorted(survivors - known)]
-            if not any(functions):
+            if not any(functions[file]):
                 unknown = sorted(known - survivors - killed)
                 bad += [f"listed, but there is no such mutant: {' | '.join(key)}" for key in unknown]
             bad += [f"listed, but a test fails on it: {' | '.join(key)}" for key in sorted(known & killed)]
