@@ -15,7 +15,6 @@ from importlib import metadata
 from typing import Any, NoReturn
 
 from itsdangerous import Signer
-from itsdangerous.encoding import base64_encode
 
 from ._cli.code import code
 from ._cli.cookie_text import find_cookie
@@ -25,6 +24,7 @@ from ._cli.keys import VARIABLES
 from ._cli.report import lines
 from ._cli.terminal import Lines, show
 from ._cli.terminal import printable as _printable
+from .codec import encode_date
 from .cookies import CookieWriter
 from .tagged_json import TaggedJSONSerializer, is_dict
 
@@ -177,9 +177,8 @@ def _sign(options: argparse.Namespace) -> tuple[Lines, int]:
     codec = expected.codec(expected.keys[0])
     value = codec.dumps(content)
     if options.at is not None:
-        stamp = base64_encode(options.at.to_bytes(8, "big").lstrip(b"\0"))
         # The codec's own signer would add the time of now.
-        value = Signer.sign(codec.make_signer(), codec.dump_payload(content) + b"." + stamp).decode()
+        value = Signer.sign(codec.make_signer(), codec.dump_payload(content) + b"." + encode_date(options.at)).decode()
     if options.cookie:
         value = f"{CookieWriter(expected.name, secure=True).name.decode()}={value}"
     return [("", value)], 0
@@ -245,21 +244,35 @@ def _arguments() -> tuple[_Parser, Sequence[str]]:
     form: Any = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
     parser = _Parser("starlette-flask", description=__doc__, epilog=_END, **form)
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
-    short = "print what a cookie holds, and whether it opens or why not"
     command = commands.add_parser(
-        "inspect", help=short, parents=[shared], description=_INSPECT, epilog=_INSPECT_END, **form
+        "inspect",
+        help="print what a cookie holds, and whether it opens or why not",
+        parents=[shared],
+        description=_INSPECT,
+        epilog=_INSPECT_END,
+        **form,
     )
     command.set_defaults(run=_inspect)
     add = command.add_argument
     add("text", metavar="COOKIE", nargs="?", help="(default: standard input)")
-    lifetime = f"how old it may be (default: {DEFAULT_LIFETIME // 86400} days, as Flask)"
-    add("--max-age", metavar="SECONDS", type=_seconds, help=lifetime)
+    add(
+        "--max-age",
+        metavar="SECONDS",
+        type=_seconds,
+        help=f"how old it may be (default: {DEFAULT_LIFETIME // 86400} days, as Flask)",
+    )
     add("--json", action="store_true", help="print one line of JSON, for machines")
 
-    short = "print the cookie value of a JSON object, for tests and curl"
-    command = commands.add_parser("sign", help=short, parents=[shared], description=_SIGN, epilog=_SIGN_END, **form)
+    command = commands.add_parser(
+        "sign",
+        help="print the cookie value of a JSON object, for tests and curl",
+        parents=[shared],
+        description=_SIGN,
+        epilog=_SIGN_END,
+        **form,
+    )
     command.set_defaults(run=_sign)
     add = command.add_argument
     add("text", metavar="JSON", nargs="?", help="(default: standard input)")
@@ -268,8 +281,13 @@ def _arguments() -> tuple[_Parser, Sequence[str]]:
     add("--at", metavar="SECONDS", type=_seconds, help="date it so, in Unix seconds (default: now)")
     add("--cookie", action="store_true", help="print NAME=VALUE")
 
-    short = "print a Flask application's session settings as code"
-    command = commands.add_parser("settings", help=short, description=_SETTINGS, epilog=_SETTINGS_END, **form)
+    command = commands.add_parser(
+        "settings",
+        help="print a Flask application's session settings as code",
+        description=_SETTINGS,
+        epilog=_SETTINGS_END,
+        **form,
+    )
     command.set_defaults(run=_settings)
     command.add_argument("application", metavar="APPLICATION", help="MODULE:ATTRIBUTE or MODULE:FACTORY()")
     return parser, list(commands.choices)

@@ -114,6 +114,11 @@ def _has_own_str(kind: type) -> bool:
     return any("__str__" in vars(base) for base in kind.__mro__ if base.__module__ not in ("builtins", "enum"))
 
 
+def encode_date(seconds: int) -> bytes:
+    """Return a date, in Unix seconds, as it stands in a signed value. Raises ``OverflowError`` for one before 1970."""
+    return _base64(seconds.to_bytes((seconds.bit_length() + 7) // 8, "big"))
+
+
 class SessionCodec(URLSafeTimedSerializer):
     """Signs sessions and opens them, with the bytes that Flask writes inside a request.
 
@@ -238,11 +243,11 @@ class SessionCodec(URLSafeTimedSerializer):
         """Return the signed value of a payload, dated ``now`` in Unix seconds if an HMAC behind a dot signs it."""
         if not self._begun:
             return self.make_signer().sign(payload)
-        second, stamp = self._stamp
+        second, dated = self._stamp
         if now != second:
-            stamp = b"." + _base64(now.to_bytes((now.bit_length() + 7) // 8, "big"))
-            self._stamp = (now, stamp)
-        signed = payload + stamp
+            dated = b"." + encode_date(now)
+            self._stamp = (now, dated)
+        signed = payload + dated
         return signed + b"." + _base64(_finish_hmac(self._begun[0], signed))
 
     # Reading: signed value -> payload -> serialized -> mapping.

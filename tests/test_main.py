@@ -1048,7 +1048,7 @@ class TestProcess:
         assert stop.value.code == 1
         assert "an unknown format" in capsys.readouterr().out
 
-    @pytest.mark.parametrize("argv", [("--help",), ("inspect", "--help"), ("sign", "--help"), ("settings", "--help")])
+    @pytest.mark.parametrize("argv", [("--help",), ("-h",), ("inspect", "-h"), ("sign", "-h"), ("settings", "-h")])
     def test_help_has_examples(self, argv: tuple[str, ...]) -> None:
         result = call(*argv)
         assert result.code == 0
@@ -1094,7 +1094,7 @@ class TestProcess:
             ((), "no command was given: inspect, sign, settings"),
             (("--json", "x"), "--json is not an option here, a command comes first: inspect, sign, settings"),
             (("--key=hunter2", "x"), "--key is not an option here"),
-            (("insepct", "x"), "'insepct' is not a command: inspect, sign, settings"),
+            (("insepct", "x"), "'insepct' is not a command: inspect, sign, settings\n"),
             (("e30.a.b",), "is not a command: inspect, sign, settings; for a cookie: starlette-flask inspect e30.a.b"),
             (("inspect", "--max-age", "1h", "x"), "argument --max-age: '1h' is not a whole number of seconds"),
             (("sign", "--at", "1" * 19, "{}"), "is not a whole number of seconds, such as 3600"),
@@ -1134,6 +1134,10 @@ class TestProcess:
         ("command", "words"),
         [
             ("inspect", ["whether the\napplication opens it", "exit codes:", "with these keys:", "examples:"]),
+            (
+                "inspect",
+                ["\nSecret keys come", "variables FLASK_SECRET_KEY and SECRET_KEY,", "\n--app takes", "\n  2   "],
+            ),
             ("sign", ["signed with the current key", "exit codes:", "examples:"]),
             ("settings", ["for the day when Flask goes", "exit codes:", "example:"]),
         ],

@@ -52,7 +52,7 @@ OUT_OF_TIME = (-signal.SIGXCPU, -signal.SIGKILL)
 #: the middleware. They run file by file.
 TESTS: dict[str, list[str]] = {
     "__init__.py": ["test_package.py"],
-    "__main__.py": ["test_main.py"],
+    "__main__.py": ["test_main.py", "test_cli_application.py"],
     "_cli/__init__.py": ["test_package.py"],
     "_cli/application.py": ["test_cli_application.py"],
     "_cli/browser.py": ["test_cli_browser.py"],
@@ -307,15 +307,15 @@ def baselines(copy: Path, files: Sequence[str], tests: Sequence[str], log: Path)
 class Job:
     """One mutant under test: stage by stage, until a test fails."""
 
-    def __init__(self, mutant: Mutant, base: Baseline, listed: bool) -> None:
+    def __init__(self, mutant: Mutant, base: Baseline, listed: bool, passed: bool) -> None:
         self.mutant = mutant
         self.process = 0
         self.end = 0.0
         own = TESTS[mutant.file.partition("/")[2]]
         reaching = base.reach(mutant)
         wanted = set(base.seconds) if reaching is None else reaching | base.always
-        stages = [([file], wanted) for file in own]
-        if not listed and reaching is not None:
+        stages = [([file], base.always if passed else wanted) for file in own]
+        if not listed and (passed or reaching is not None):
             stages.append((own, set(base.seconds)))  # what shares a fixture or a cache
         self.stages: list[tuple[list[str], set[str], int]] = []
         for files, tests in stages:
@@ -342,7 +342,7 @@ class Job:
 
 
 def test_in_place(found: list[Mutant], base: Baseline, file: str, scratch: Path) -> list[str]:
-    """Return ``killed`` or ``timeout`` for each mutant that a test fails on in a fork with other code, else ''."""
+    """Return ``killed``, ``timeout`` or ``passed`` for each mutant that can be tested in a fork, else nothing."""
     reached = [base.reach(mutant) for mutant in found]
     tests = [(set(base.seconds) if reaching is None else reaching) - base.always for reaching in reached]
     tasks = [Task(mutant, chosen, limit(base, chosen)) for mutant, chosen in zip(found, tests, strict=True) if chosen]
@@ -359,8 +359,8 @@ def test_in_place(found: list[Mutant], base: Baseline, file: str, scratch: Path)
 def test_all(
     found: list[Mutant], outcomes: list[str], base: Baseline, listed: set[tuple[str, str, str, str]], scratch: Path
 ) -> None:
-    """Add to ``outcomes`` what becomes of each mutant that has none: ``killed``, ``timeout`` or ``survived``."""
-    waiting = [index for index, outcome in enumerate(outcomes) if not outcome][::-1]
+    """Put into ``outcomes`` what becomes of those that are not decided: ``killed``, ``timeout`` or ``survived``."""
+    waiting = [index for index, outcome in enumerate(outcomes) if outcome in ("", "passed")][::-1]
     free = list(range(WORKERS))
     running: dict[int, tuple[int, Job]] = {}
     while waiting or running:
@@ -369,7 +369,7 @@ def test_all(
             mutant = found[index]
             copy = scratch / f"copy{worker}"
             (copy / mutant.file).write_text(mutant.source)
-            job = Job(mutant, base, mutant.key in listed)
+            job = Job(mutant, base, mutant.key in listed, outcomes[index] == "passed")
             if job.advance(copy, scratch / f"log{worker}"):
                 running[worker] = index, job
             else:
@@ -498,8 +498,7 @@ def main() -> int:
             gc.freeze()
             known = {entry[:4] for entry in listed if entry.file == path}
             outcomes = test_in_place(found, base, file, scratch)
-            decided = sum(map(bool, outcomes))
-            print(f"{file}: {decided} decided in place, {time.monotonic() - begun:.0f} s so far", flush=True)
+            print(f"{file}: {dict(Counter(outcomes))} in place, {time.monotonic() - begun:.0f} s so far", flush=True)
             test_all(found, outcomes, base, known, scratch)
             survivors = {mutant.key for mutant, outcome in zip(found, outcomes, strict=True) if outcome == "survived"}
             killed = {mutant.key for mutant, outcome in zip(found, outcomes, strict=True) if outcome != "survived"}

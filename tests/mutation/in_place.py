@@ -1,7 +1,7 @@
 """Test mutants of functions in a process that has collected the tests: its forks only give a function other code.
 
-So a mutant costs hundredths of a second. Left undecided is what takes a process that imports the mutant: a change
-outside of functions, what only a test's own process runs, and each mutant that no test fails on here.
+So a mutant costs hundredths of a second. A change outside of functions takes a process that imports the mutant, and so
+does the last word on one that no test fails on here: some tests run it in another process, or when they are imported.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from .mutants import Mutant
 
 WORKERS = 2
 MEMORY = 4 << 30  # bytes that a mutant may take
-FAILED, UNDECIDED = 1, 0
+FAILED, PASSED, UNDECIDED = 1, 0, 2
+EXIT_CODES = {FAILED: "killed", PASSED: "passed"}
 
 
 class Task(NamedTuple):
@@ -79,7 +80,7 @@ class InPlace:
                 os.kill(process, signal.SIGKILL)
                 os.waitpid(process, 0)
             code = os.waitstatus_to_exitcode(status) if done else -signal.SIGKILL
-            self._outcomes[index] = "timeout" if code < 0 else "killed" if code == FAILED else ""
+            self._outcomes[index] = "timeout" if code < 0 else EXIT_CODES.get(code, "")
             del running[process]
         time.sleep(0.002)
 
@@ -95,7 +96,7 @@ def functions(code: CodeType) -> Iterator[CodeType]:
 
 
 def _failed(session: pytest.Session, task: Task, changed: Sequence[tuple[FunctionType, CodeType]]) -> int:
-    """Run a mutant's tests on its code. Return ``FAILED`` where one fails."""
+    """Run a mutant's tests on its code. Return ``FAILED`` where one fails, else ``PASSED`` or ``UNDECIDED``."""
     gc.disable()
     resource.setrlimit(resource.RLIMIT_CPU, (task.seconds, task.seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -112,4 +113,4 @@ def _failed(session: pytest.Session, task: Task, changed: Sequence[tuple[Functio
                 return FAILED
     except BaseException:  # what pytest lets pass must not go on as another copy of the parent
         return FAILED
-    return UNDECIDED
+    return PASSED

@@ -83,7 +83,7 @@ def _argument(node: cst.Call) -> Iterator[cst.Call]:
             yield mutant
 
 
-_HELP = m.Arg(keyword=m.Name("help") | m.Name("metavar") | m.Name("epilog"))
+_HELP = m.Arg(keyword=m.OneOf(*map(m.Name, ("help", "metavar", "title", "description", "epilog"))))
 _OURS = {operator_string: _string, operator_arg_removal: _argument}
 OPERATORS: OPERATORS_TYPE = [
     *((kind, _OURS.get(operator, operator)) for kind, operator in mutation_operators),
