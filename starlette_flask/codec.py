@@ -303,7 +303,7 @@ class SessionCodec(URLSafeTimedSerializer):
         except ValueError:
             raise BadTimeSignature("Malformed timestamp", payload) from None
         if max_age is not None and not is_current(signed_at, max_age, leeway):
-            reason = f"age is over {max_age} seconds" if signed_at < time() else "timestamp is in the future"
+            reason = f"age is over {max_age} seconds" if signed_at <= time() else "timestamp is in the future"
             raise SignatureExpired(f"Signature {reason}", payload, _date(signed_at))
         try:
             serialized = zlib.decompress(_unbase64(payload[1:])) if payload[:1] == b"." else _unbase64(payload)

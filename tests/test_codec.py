@@ -589,6 +589,9 @@ class TestAge:
         clock.move_to(NOW + 61)
         with pytest.raises(SignatureExpired, match=r"^Signature age is over 60 seconds$") as late:
             codec.loads(value, 60)
+        clock.move_to(NOW)
+        with pytest.raises(SignatureExpired, match=r"^Signature age is over -1 seconds$"):
+            codec.loads(value, -1)
         clock.move_to(NOW - 1)
         with pytest.raises(SignatureExpired, match=r"^Signature timestamp is in the future$") as early:
             codec.loads(value, 60)

@@ -345,7 +345,11 @@ def test_in_place(found: list[Mutant], base: Baseline, file: str, scratch: Path)
     """Return ``killed``, ``timeout`` or ``passed`` for each mutant that can be tested in a fork, else nothing."""
     reached = [base.reach(mutant) for mutant in found]
     tests = [(set(base.seconds) if reaching is None else reaching) - base.always for reaching in reached]
-    tasks = [Task(mutant, chosen, limit(base, chosen)) for mutant, chosen in zip(found, tests, strict=True) if chosen]
+    tasks = [
+        Task(mutant, {test: base.seconds[test] for test in chosen}, limit(base, chosen))
+        for mutant, chosen in zip(found, tests, strict=True)
+        if chosen
+    ]
     copy, log, result = scratch / "copy0", scratch / "log", scratch / "outcomes.json"
     plugin = InPlace(copy / PACKAGE / file, tasks, result)
     # Tests share what standard output is captured to, so it is not.

@@ -30,10 +30,10 @@ EXIT_CODES = {FAILED: "killed", PASSED: "passed"}
 
 
 class Task(NamedTuple):
-    """A mutant, the tests to run, and how much CPU time they may take."""
+    """A mutant, the tests to run with the seconds that each takes, and how much CPU time they may take together."""
 
     mutant: Mutant
-    tests: set[str]
+    tests: dict[str, float]
     seconds: int
 
 
@@ -106,6 +106,8 @@ def _failed(session: pytest.Session, task: Task, changed: Sequence[tuple[Functio
     except ValueError:  # it has other variables of the functions around it
         return UNDECIDED
     items = [item for item in session.items if item.nodeid in task.tests]
+    files = list(dict.fromkeys(item.path for item in items))
+    items.sort(key=lambda item: (files.index(item.path), task.tests[item.nodeid]))  # what is quick notices most
     try:
         for item, following in zip_longest(items, items[1:]):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
