@@ -44,7 +44,8 @@ async def send_remember_cookie(request: Request, call_next: Callable[[Request], 
 async def checked_form(request: Request) -> None:
     """What Flask-WTF checks: the token in the form or a header, and over https the page that the form was on."""
     form, headers, url = await request.form(), request.headers, request.url  # of a JSON body, the form is empty
-    token = form.get("csrf_token") or headers.get("X-CSRFToken") or headers.get("X-CSRF-Token")
+    token = next((value for name, value in form.items() if name.endswith("csrf_token")), None)  # behind a prefix, too
+    token = token or headers.get("X-CSRFToken") or headers.get("X-CSRF-Token")
     if url.scheme == "https" and urlsplit(request.headers.get("Referer", ""))[:2] != (url.scheme, url.netloc):
         raise HTTPException(400, "The referrer is missing, or another site.")
     try:
