@@ -121,7 +121,7 @@ class Session(dict[str, Any]):
         self._exposed |= {key}
 
     def _expose_all(self) -> None:
-        self._exposed |= {key for key, value in _items(self) if type(value) not in IMMUTABLE}
+        self._exposed = frozenset(key for key, value in _items(self) if type(value) not in IMMUTABLE)
 
     # Reading. `__iter__` being a method of ours makes `dict(session)` and `{**session}` go through `keys`.
 

@@ -158,7 +158,8 @@ class TestReport:
         """The session itself is not touched again."""
         kept: list[Any] = []
         respond(lambda s: kept.append(s["cart"]), lambda _: kept[0].append("SECRET"))
-        assert lost() == [told("cart")]
+        respond(lambda s: s.__setitem__("seen", kept), lambda _: kept.append("SECRET"))
+        assert lost() == [told("cart"), told("seen")]
 
     def test_a_session_replaced_too_late(self, lost: Any) -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -54,6 +54,7 @@ class TestChange:
             ({"cart": []}, lambda s: s["cart"].append(1), {"cart": [1]}),
             ({"cart": [1, 2]}, lambda s: s["cart"].remove(1), {"cart": [2]}),
             ({"cart": [2, 1]}, lambda s: s["cart"].sort(), {"cart": [1, 2]}),
+            ({"a": [], "b": []}, lambda s: (s["a"], s["b"])[0].append(1), {"a": [1], "b": []}),
             ({"cart": [1]}, lambda s: s.get("cart").append(2), {"cart": [1, 2]}),
             ({"cart": [1]}, lambda s: s.setdefault("cart", []).append(2), {"cart": [1, 2]}),
             ({"cart": [1]}, lambda s: next(iter(s.values())).append(2), {"cart": [1, 2]}),
