@@ -54,13 +54,17 @@ def geometric_mean(ratios: list[float]) -> float:
     return exp(sum(map(log, ratios)) / len(ratios))
 
 
-def overheads(prepared: Mapping[str, Prepared], seconds: float) -> dict[str, float]:
-    """Return for each competitor the seconds over the bare application."""
-    calls: dict[str, Call] = {}
-    for name, (call, bare, over) in prepared.items():
-        calls[name], calls[over] = call, bare
+def overheads(groups: Mapping[str, Mapping[str, Prepared]], seconds: float) -> dict[str, dict[str, float]]:
+    """Return group -> competitor -> seconds over the bare application, all measured in turn."""
+    calls: dict[tuple[str, str], Call] = {}
+    for group, prepared in groups.items():
+        for name, (call, bare, over) in prepared.items():
+            calls[group, name], calls[group, over] = call, bare
     times = interleave(calls, seconds)
-    return {name: times[name] - times[over] for name, (_, _, over) in prepared.items()}
+    return {
+        group: {name: times[group, name] - times[group, over] for name, (_, _, over) in prepared.items()}
+        for group, prepared in groups.items()
+    }
 
 
 def print_table(table: Mapping[str, Mapping[str, float]]) -> None:
@@ -113,10 +117,10 @@ def main() -> None:
     if options.beside:
         competitors[options.beside] = checkout(options.beside)
         names = (OURS, options.beside)
-    table = {
-        scenario.name: overheads({name: prepare(competitors[name], scenario) for name in names}, options.seconds)
-        for scenario in scenarios
-    }
+    table: dict[str, dict[str, float]] = {}
+    for scenario in scenarios:
+        prepared = {name: prepare(competitors[name], scenario) for name in names}
+        table |= overheads({scenario.name: prepared}, options.seconds)
     print_table(table)
     if options.beside:
         return
@@ -127,10 +131,7 @@ def main() -> None:
     if options.write:
         from .chart import write  # which stands on this module
 
-        growths = [
-            {name: overheads(prepared, options.seconds) for name, prepared in growth(competitors)}
-            for growth in GROWTHS
-        ]
+        growths = [overheads(dict(growth(competitors)), options.seconds) for growth in GROWTHS]
         write(table, codec_times, growths, document.machine())
 
 
