@@ -78,13 +78,13 @@ def count_pairs(field: bytes, name: bytes) -> int:
     return sum(its_name == name for _, its_name in _parts(field))
 
 
-def _parts(field: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the parts of a Cookie field, whose sum it is, each with its name; an empty one where it has none."""
+def _parts(field: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+    """Yield the parts of a Cookie field, whose sum it is, each with its name, if it has one."""
     position = 0
     while position < len(field):
         part = _PART.match(field, position)
         end = part.end() if part else field.find(b";", position) + 1 or len(field)
-        yield field[position:end], part[1] if part else b""
+        yield field[position:end], part[1] if part else None
         position = end
 
 

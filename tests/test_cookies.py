@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from starlette_flask.cookies import (
     count_pairs,
     is_cookie_value,
     parse_set_cookie,
+    quote_value,
     read_cookie,
     unescape,
     with_cookie_field,
@@ -239,6 +241,38 @@ class TestWrite:
             is_bare = werkzeug.http.dump_cookie("k", value).startswith(f"k={value};")
             assert is_cookie_value(value) is is_bare, value
 
+    @given(st.text())
+    @example("".join(map(chr, range(0x180))))
+    def test_any_value_in_quotes(self, value: str) -> None:
+        """Werkzeug lets 0x1A to 0x1F pass, which no header may have."""
+        escaped = re.sub(
+            "[\x1a-\x1f]", lambda m: f"\\{ord(m[0]):03o}", werkzeug.http.dump_cookie("k", value, path=None)
+        )
+        assert b"k=%b" % quote_value(value) == escaped.encode()
+
+
+class TestPath:
+    """A browser sends the cookie back to its path and what is below it."""
+
+    @pytest.mark.parametrize(
+        ("path", "request_path", "covers"),
+        [
+            (None, "/a", True),
+            ("/", "", True),
+            ("/", "/a", True),
+            ("/a", "/a", True),
+            ("/a", "/a/", True),
+            ("/a", "/a/b", True),
+            ("/a/", "/a/b", True),
+            ("/a/", "/a", False),
+            ("/a", "/ab", False),
+            ("/a", "/", False),
+            ("/a b", "/a b/c", True),
+        ],
+    )
+    def test_covers(self, path: str | None, request_path: str, covers: bool) -> None:
+        assert CookieWriter("s", path=path).covers(request_path) is covers
+
 
 class TestSettings:
     """A setting that no browser would take is refused, by its name and with what was given."""
@@ -392,6 +426,7 @@ class TestParseSetCookie:
     def test_domain_and_partitioning(self, attributes: bytes, domain: str, partitioned: bool) -> None:
         parsed = parse_set_cookie(b"s=v; " + attributes, "/")
         assert (parsed.domain, parsed.partitioned) == (domain, partitioned)
+        assert parsed.attributes.keys() == {part.split(b"=")[0].lower().decode() for part in attributes.split(b"; ")}
 
     @pytest.mark.parametrize(
         ("attributes", "deletes"),
@@ -548,6 +583,25 @@ class TestWithPair:
         assert after.pop("session", None) == (None if value is None else [value.decode()])
         assert count_pairs(field, b"session") == len(before.pop("session", []))
         assert after == before
+
+    @pytest.mark.parametrize(
+        ("field", "expected"),
+        [
+            (b"X=1; s=2; a=X", b"s=3; X=1; a=X"),
+            (b"a=1; s=2", b"s=3; a=1"),
+            (b'a="x; s=1"; s=2', b's=3; a="x; s=1"'),
+            (b"", b"s=3"),
+        ],
+    )
+    def test_nothing_else_is_touched(self, field: bytes, expected: bytes) -> None:
+        assert with_pair(field, b"s", b"3") == expected
+
+    @pytest.mark.parametrize(
+        ("fields", "expected"),
+        [([], (b"", False)), ([b"a=1"], (b"a=1", False)), ([b""], (b"", False)), ([b"", b"a=1"], (b"; a=1", True))],
+    )
+    def test_how_many_fields_there_are(self, fields: list[bytes], expected: tuple[bytes, bool]) -> None:
+        assert cookie_field([(b"host", b"a"), *((b"cookie", field) for field in fields)]) == expected
 
     def test_the_field_takes_the_place_of_the_first(self) -> None:
         headers = [(b"a", b"1"), (b"cookie", b"x=1"), (b"b", b"2"), (b"cookie", b"y=2")]
