@@ -328,7 +328,7 @@ class SessionCodec(URLSafeTimedSerializer):
         try:
             signed = Signer.unsign(signer, value)
         except BadSignature as error:
-            has_timestamp = signer.sep in (error.payload or b"")
+            has_timestamp = error.payload is not None and signer.sep in error.payload
             raise (BadTimeSignature if has_timestamp else BadSignature)("Signature does not match") from None
         payload, separator, stamp = signed.rpartition(signer.sep)
         if not separator:

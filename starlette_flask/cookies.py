@@ -160,9 +160,9 @@ def unescape(quoted: bytes) -> bytes:
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z|~]+")
 _COOKIE_OCTETS = re.compile(r"[!#$%&'()*+\-./0-9:<=>?@A-Z\[\]^_`a-z{|}~]*")
-_NOT_IN_QUOTES = re.compile(rb"[\x00-\x1f\",;\\\x7f-\xff]")
+_NOT_IN_QUOTES = re.compile(b'[\x00-\x1f",;\\\\\x7f-\xff]')
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f;]")
+_CONTROLS = re.compile("[\x00-\x1f\x7f;]")
 _SAME_SITE = ("Strict", "Lax", "None")
 
 
