@@ -93,7 +93,7 @@ TESTS: dict[str, list[str]] = {
     "verified.py": ["test_verified.py"],
     "starlette_format.py": ["test_starlette_cookies.py"],
     "tagged_json.py": ["test_tagged_json.py", "against_flask/test_codec.py", "test_codec.py"],
-    "testing.py": ["test_testing.py"],
+    "testing.py": ["test_testing.py", "test_package.py"],
     "extensions/_has_session.py": [
         "test_extensions_arguments.py",
         "test_extensions_flask_login.py",
