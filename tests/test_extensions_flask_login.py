@@ -442,6 +442,16 @@ class TestSessionProtection:
         browser.get("/me", agent=agent)
         assert ours == browser.session
 
+    def test_strong_protection_tells_whom_it_logs_out(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level("INFO", "starlette_flask"):
+            for path in ({"path": "/a"}, {}):
+                protect_session({**scope_of({"_user_id": "ann", "_id": "another"}), **path}, "strong")
+        assert caplog.messages == [
+            f"Session protection 'strong' logged the user out on path {path!r}: the client's address or user agent "
+            "has changed since the log-in."
+            for path in ("/a", "")
+        ]
+
     def test_strong_protection_has_the_remember_cookie_deleted(self) -> None:
         browser = Browser(make_app("strong"))
         browser.get("/login/ann?remember")
