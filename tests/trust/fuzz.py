@@ -112,7 +112,7 @@ def outcome(load: Callable[..., Any], *args: Any) -> object:
 def cookie_field(data: bytes) -> None:
     """A Cookie field is read as Werkzeug reads it, and reading raises nothing."""
     fields = spelled(data).split(b"\n")
-    theirs = Request({"HTTP_COOKIE": b";".join(fields).decode("latin-1")}).cookies
+    theirs = Request({"HTTP_COOKIE": b"; ".join(fields).decode("latin-1")}).cookies
     for name in ("session", "a"):
         ours = read_cookie([(b"cookie", field) for field in fields], name.encode())
         value = theirs.get(name)
