@@ -10,11 +10,11 @@ import json
 import platform
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import metadata
-from typing import Any, NoReturn
-
-from itsdangerous import Signer
+from time import time
+from typing import Any, NoReturn, cast
 
 from ._cli.code import code
 from ._cli.cookie_text import find_cookie
@@ -24,7 +24,6 @@ from ._cli.keys import VARIABLES
 from ._cli.report import lines
 from ._cli.terminal import Lines, show
 from ._cli.terminal import printable as _printable
-from .codec import encode_date
 from .cookies import CookieWriter
 from .tagged_json import TaggedJSONSerializer, is_dict
 
@@ -175,10 +174,8 @@ def _sign(options: argparse.Namespace) -> tuple[Lines, int]:
     if not expected.keys:
         raise ValueError(f"no key: give --key-env, --key-file, --ask-key or --app, or set {' or '.join(VARIABLES)}")
     codec = expected.codec(expected.keys[0])
-    value = codec.dumps(content)
-    if options.at is not None:
-        # The codec's own signer would add the time of now.
-        value = Signer.sign(codec.make_signer(), codec.dump_payload(content) + b"." + encode_date(options.at)).decode()
+    now = int(time()) if options.at is None else options.at
+    value = codec.sign(codec.pack(codec.serialize(content)), now).decode()
     if options.cookie:
         value = f"{CookieWriter(expected.name, secure=True).name.decode()}={value}"
     return [("", value)], 0
@@ -227,8 +224,11 @@ def _seconds(text: str) -> int:
     return int(text)
 
 
-def _arguments() -> tuple[_Parser, Sequence[str]]:
-    """Return what parses the arguments, and the names of the commands."""
+_FORM: Any = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+
+
+def _shared_arguments() -> _Parser:
+    """Return what parses the arguments that ``inspect`` and ``sign`` share."""
     shared = _Parser(add_help=False)
     add = shared.add_argument_group("secret keys").add_argument
     add("--key-env", metavar="NAME", action="append", default=[], help="a key is in this environment variable")
@@ -241,55 +241,59 @@ def _arguments() -> tuple[_Parser, Sequence[str]]:
     add("--salt", help="(default: cookie-session)")
     add("--digest", choices=DIGESTS, help="(default: sha1)")
     add("--key-derivation", choices=DERIVATIONS, help="(default: hmac)")
-    form: Any = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
-    parser = _Parser("starlette-flask", description=__doc__, epilog=_END, **form)
+    return shared
+
+
+def _add_command(commands: Any, name: str, run: Callable[..., Any], **given: Any) -> Callable[..., Any]:
+    """Add a command, and what runs it. Return what adds its arguments."""
+    added = commands.add_parser(name, **given, **_FORM)
+    added.set_defaults(run=run)
+    return cast("Callable[..., Any]", added.add_argument)
+
+
+def _arguments() -> tuple[_Parser, Sequence[str]]:
+    """Return what parses the arguments, and the names of the commands."""
+    parser = _Parser("starlette-flask", description=__doc__, epilog=_END, **_FORM)
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    shared = [_shared_arguments()]
+    command = partial(_add_command, commands)
 
-    command = commands.add_parser(
+    add = command(
         "inspect",
+        _inspect,
+        parents=shared,
         help="print what a cookie holds, and whether it opens or why not",
-        parents=[shared],
         description=_INSPECT,
         epilog=_INSPECT_END,
-        **form,
     )
-    command.set_defaults(run=_inspect)
-    add = command.add_argument
     add("text", metavar="COOKIE", nargs="?", help="(default: standard input)")
-    add(
-        "--max-age",
-        metavar="SECONDS",
-        type=_seconds,
-        help=f"how old it may be (default: {DEFAULT_LIFETIME // 86400} days, as Flask)",
-    )
+    days = DEFAULT_LIFETIME // 86400
+    add("--max-age", metavar="SECONDS", type=_seconds, help=f"how old it may be (default: {days} days, as Flask)")
     add("--json", action="store_true", help="print one line of JSON, for machines")
 
-    command = commands.add_parser(
+    add = command(
         "sign",
+        _sign,
+        parents=shared,
         help="print the cookie value of a JSON object, for tests and curl",
-        parents=[shared],
         description=_SIGN,
         epilog=_SIGN_END,
-        **form,
     )
-    command.set_defaults(run=_sign)
-    add = command.add_argument
     add("text", metavar="JSON", nargs="?", help="(default: standard input)")
     add("--tagged", action="store_true", help="the JSON has Flask's tags, as the content of inspect --json")
     add("--permanent", action="store_true", help="make it a permanent session")
     add("--at", metavar="SECONDS", type=_seconds, help="date it so, in Unix seconds (default: now)")
     add("--cookie", action="store_true", help="print NAME=VALUE")
 
-    command = commands.add_parser(
+    add = command(
         "settings",
+        _settings,
         help="print a Flask application's session settings as code",
         description=_SETTINGS,
         epilog=_SETTINGS_END,
-        **form,
     )
-    command.set_defaults(run=_settings)
-    command.add_argument("application", metavar="APPLICATION", help="MODULE:ATTRIBUTE or MODULE:FACTORY()")
+    add("application", metavar="APPLICATION", help="MODULE:ATTRIBUTE or MODULE:FACTORY()")
     return parser, list(commands.choices)
 
 

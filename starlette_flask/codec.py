@@ -114,11 +114,6 @@ def _has_own_str(kind: type) -> bool:
     return any("__str__" in vars(base) for base in kind.__mro__ if base.__module__ not in ("builtins", "enum"))
 
 
-def encode_date(seconds: int) -> bytes:
-    """Return a date, in Unix seconds, as it stands in a signed value. Raises ``OverflowError`` for one before 1970."""
-    return _base64(seconds.to_bytes((seconds.bit_length() + 7) // 8, "big"))
-
-
 class SessionCodec(URLSafeTimedSerializer):
     """Signs sessions and opens them, with the bytes that Flask writes inside a request.
 
@@ -240,12 +235,16 @@ class SessionCodec(URLSafeTimedSerializer):
         return b"." + _base64(compressed) if shorter else _base64(serialized)
 
     def sign(self, payload: bytes, now: int) -> bytes:
-        """Return the signed value of a payload, dated ``now`` in Unix seconds if an HMAC behind a dot signs it."""
+        """Return the signed value of a payload, dated ``now`` in Unix seconds.
+
+        Raises ``OverflowError`` for a date before 1970.
+        """
         if not self._begun:
-            return self.make_signer().sign(payload)
+            signer = self.make_signer()  # whose own sign() would take the time of the call
+            return Signer.sign(signer, payload + signer.sep + _encode_date(now))
         second, dated = self._stamp
         if now != second:
-            dated = b"." + encode_date(now)
+            dated = b"." + _encode_date(now)
             self._stamp = (now, dated)
         signed = payload + dated
         return signed + b"." + _base64(_finish_hmac(self._begun[0], signed))
@@ -388,6 +387,10 @@ def _finish_hmac(begun: tuple[Any, Any], message: bytes) -> bytes:
     outer = outer.copy()
     outer.update(inner.digest())
     return cast("bytes", outer.digest())
+
+
+def _encode_date(seconds: int) -> bytes:
+    return _base64(seconds.to_bytes((seconds.bit_length() + 7) // 8, "big"))
 
 
 def _date(timestamp: int) -> datetime | None:

@@ -266,6 +266,12 @@ class TestBytes:
             clock.move_to(now)
             assert codec.dumps({}) == plain().dumps({})
 
+    @pytest.mark.parametrize("sep", [".", ":"])
+    def test_a_date_that_is_given(self, sep: str, clock: time_machine.Traveller) -> None:
+        codec, signed_then = ours(sep=sep), plain(sep=sep).dumps(CONTENT)
+        clock.move_to(NOW + 60)
+        assert codec.sign(codec.pack(codec.serialize(CONTENT)), NOW).decode() == signed_then
+
     def test_the_parts(self) -> None:
         codec = ours()
         for content in ({"b": (1,), "a": "é"}, CONTENT):
