@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from math import exp, log
 from xml.sax.saxutils import escape
 
 from . import document
-from .compare import geometric_mean
 from .document import markdown
 from .scenarios import FLASK, HITS, LITESTAR, MANY, MEANS, MISS, MISSES, OURS, PUBLISHED, STARLETTE, STARSESSIONS
 
@@ -15,6 +15,11 @@ CHART = document.README.parent / "overhead.svg"
 PEERS = (OURS, STARLETTE, PUBLISHED, STARSESSIONS, LITESTAR, FLASK)
 #: Group -> competitor -> seconds.
 Times = dict[str, dict[str, float]]
+
+
+def geometric_mean(ratios: Sequence[float]) -> float:
+    """Return the geometric mean."""
+    return exp(sum(map(log, ratios)) / len(ratios))
 
 
 def ratios(times: Times) -> dict[str, dict[str, float]]:

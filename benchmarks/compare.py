@@ -13,12 +13,12 @@ import random
 import re
 from collections.abc import Callable, Hashable, Mapping
 from itertools import repeat
-from math import exp, log
 from statistics import quantiles
 from time import process_time
 from typing import Any, TypeVar
 
 from . import document
+from .chart import geometric_mean, write
 from .codecs import FLOOR, SESSIONS, codecs
 from .growth import GROWTHS
 from .peers import PEER_NAMES, Call, Prepared, checkout, peers, prepare
@@ -47,11 +47,6 @@ def _time(call: Callable[[], Any], count: int) -> float:
     for _ in repeat(None, count):
         call()
     return (process_time() - start) / count
-
-
-def geometric_mean(ratios: list[float]) -> float:
-    """Return the geometric mean."""
-    return exp(sum(map(log, ratios)) / len(ratios))
 
 
 def overheads(groups: Mapping[str, Mapping[str, Prepared]], seconds: float) -> dict[str, dict[str, float]]:
@@ -129,8 +124,6 @@ def main() -> None:
         return
     codec_times = compare_codecs(options.seconds)
     if options.write:
-        from .chart import write  # which stands on this module
-
         growths = [overheads(dict(growth(competitors)), options.seconds) for growth in GROWTHS]
         write(table, codec_times, growths, document.machine())
 

@@ -38,6 +38,7 @@ from fastapi import FastAPI, Request
 
 # Nothing of this folder that imports a competitor: what a server imports shows in its memory.
 from . import document
+from .chart import svg
 from .scenarios import (
     COOKIES_AFTER,
     COOKIES_BEFORE,
@@ -438,8 +439,6 @@ def main() -> None:
     text = "\n\n".join((made, figures.tables(), "\n".join(f"- {verdict}" for verdict in figures.verdicts())))
     print(text)
     if options.write:
-        from .chart import svg  # not before: it imports every competitor
-
         document.write("load", text)
         title = f"CPU of a request's session in a server, {TARGET_LOAD[0]:,} users in turn; shorter is faster"
         CHART.write_text(svg(title, figures.bars(), made), encoding="utf-8")

@@ -17,7 +17,6 @@ import gc
 import importlib
 import json
 import os
-import resource
 import shutil
 import signal
 import sys
@@ -34,7 +33,7 @@ import coverage
 import pytest
 from hypothesis import Phase, settings
 
-from .in_place import MEMORY, WORKERS, InPlace, Task
+from .in_place import OUT_OF_TIME, WORKERS, InPlace, Task, reap, restrict
 from .mutants import Mutant, mutants
 
 if sys.version_info >= (3, 11):
@@ -46,7 +45,6 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = "starlette_flask"
 COPIED = ("benchmarks", PACKAGE, "tests", "CHANGELOG.md", "LICENSE", "README.md", "noxfile.py", "pyproject.toml")
 PASSED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-OUT_OF_TIME = (-signal.SIGXCPU, -signal.SIGKILL)
 
 #: The tests of each module: its own first, which notice most mutants, then those that play it against real Flask or in
 #: the middleware. They run file by file.
@@ -264,15 +262,12 @@ def measure(files: Sequence[str], result: Path, *arguments: str) -> int:
     return code
 
 
-def wait(process: int, seconds: float) -> int | None:
-    """Return the exit code of a process, negative for a signal, or ``None`` where it took too long."""
+def wait(process: int, seconds: float) -> int:
+    """Return the exit code of a process, negative for a signal, which it also gets where it takes too long."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found, status = os.waitpid(process, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
+    while (code := reap(process, end)) is None:
         time.sleep(0.01)
-    return None
+    return code
 
 
 def baselines(copy: Path, files: Sequence[str], tests: Sequence[str], log: Path) -> dict[str, Baseline]:
@@ -334,9 +329,7 @@ class Job:
         return True
 
     def _run(self, files: list[str], tests: set[str], seconds: int) -> int:
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        gc.disable()
+        restrict(seconds)
         sys.dont_write_bytecode = True  # the next mutant may be of the same second and size
         return run_tests(files, Selection(tests))
 
@@ -382,16 +375,9 @@ def test_all(
         time.sleep(0.005)
         for worker, (index, job) in list(running.items()):
             copy = scratch / f"copy{worker}"
-            done, status = os.waitpid(job.process, os.WNOHANG)
-            if not done and time.monotonic() < job.end:
+            if (code := reap(job.process, job.end)) is None:
                 continue
-            if done:
-                code = os.waitstatus_to_exitcode(status)
-                outcomes[index] = "survived" if code in PASSED else "timeout" if code in OUT_OF_TIME else "killed"
-            else:
-                os.killpg(job.process, signal.SIGKILL)
-                os.waitpid(job.process, 0)
-                outcomes[index] = "timeout"
+            outcomes[index] = "survived" if code in PASSED else "timeout" if code in OUT_OF_TIME else "killed"
             if outcomes[index] == "survived" and job.advance(copy, scratch / f"log{worker}"):
                 continue
             shutil.copy2(ROOT / job.mutant.file, copy / job.mutant.file)

@@ -25,8 +25,8 @@ from .mutants import Mutant
 
 WORKERS = 2
 MEMORY = 4 << 30  # bytes that a mutant may take
+OUT_OF_TIME = (-signal.SIGXCPU, -signal.SIGKILL)
 FAILED, PASSED, UNDECIDED = 1, 0, 2
-EXIT_CODES = {FAILED: "killed", PASSED: "passed"}
 
 
 class Task(NamedTuple):
@@ -62,7 +62,8 @@ class InPlace:
             if process := os.fork():
                 running[process] = index, time.monotonic() + 10 * task.seconds  # others may need the machine, too
             else:
-                os._exit(_failed(session, task, [(each, new) for old, new in changed for each in living[old]]))
+                os.setsid()
+                os._exit(_test(session, task, [(each, new) for old, new in changed for each in living[old]]))
             while len(running) == WORKERS:
                 self._collect(running)
         while running:
@@ -73,16 +74,32 @@ class InPlace:
     def _collect(self, running: dict[int, tuple[int, float]]) -> None:
         """Take note of the forks that have ended or take too long."""
         for process, (index, end) in list(running.items()):
-            done, status = os.waitpid(process, os.WNOHANG)
-            if not done and time.monotonic() < end:
-                continue
-            if not done:
-                os.kill(process, signal.SIGKILL)
-                os.waitpid(process, 0)
-            code = os.waitstatus_to_exitcode(status) if done else -signal.SIGKILL
-            self._outcomes[index] = "timeout" if code < 0 else EXIT_CODES.get(code, "")
-            del running[process]
+            if (code := reap(process, end)) is not None:
+                known = {PASSED: "passed", UNDECIDED: "", **dict.fromkeys(OUT_OF_TIME, "timeout")}
+                self._outcomes[index] = known.get(code, "killed")
+                del running[process]
         time.sleep(0.002)
+
+
+def restrict(seconds: int) -> None:
+    """Limit what this process, a mutant's, may take of the CPU and of memory."""
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    gc.disable()
+
+
+def reap(process: int, end: float) -> int | None:
+    """Return the exit code of a session's leader, negative for a signal, or ``None`` while it runs.
+
+    Kills it, and what it started, when the monotonic clock has passed ``end``.
+    """
+    done, status = os.waitpid(process, os.WNOHANG)
+    if not done:
+        if time.monotonic() < end:
+            return None
+        os.killpg(process, signal.SIGKILL)
+        _, status = os.waitpid(process, 0)
+    return os.waitstatus_to_exitcode(status)
 
 
 def functions(code: CodeType) -> Iterator[CodeType]:
@@ -95,11 +112,9 @@ def functions(code: CodeType) -> Iterator[CodeType]:
                 yield from functions(constant)
 
 
-def _failed(session: pytest.Session, task: Task, changed: Sequence[tuple[FunctionType, CodeType]]) -> int:
+def _test(session: pytest.Session, task: Task, changed: Sequence[tuple[FunctionType, CodeType]]) -> int:
     """Run a mutant's tests on its code. Return ``FAILED`` where one fails, else ``PASSED`` or ``UNDECIDED``."""
-    gc.disable()
-    resource.setrlimit(resource.RLIMIT_CPU, (task.seconds, task.seconds + 1))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    restrict(task.seconds)
     try:
         for function, code in changed:
             function.__code__ = code
