@@ -97,7 +97,7 @@ def read_value(field: bytes, name: bytes) -> bytes | None:
     """Return the value that Werkzeug reads for the cookie ``name``, or ``None`` where there is no such cookie.
 
     Bytes above 0x7F are taken for Latin-1 and come back as UTF-8: base64 skips them, but counts them for its padding.
-    Raises nothing, whatever the bytes.
+    Raises nothing, whatever the bytes; what it returns is always UTF-8.
     """
     if not field.isascii():
         field = field.decode("latin-1").encode()

@@ -69,7 +69,7 @@ def session_transaction(client: _Client, **settings: Unpack[Settings]) -> Genera
     jar = getattr(getattr(client, "cookies", None), "jar", None)
     if not isinstance(jar, CookieJar):
         raise TypeError(f"client must be a client with httpx's cookies, not {type(client).__name__}")
-    settings["allow_path_regex"] = None  # it chooses among the application's paths, and the block is none of them
+    settings.pop("allow_path_regex", None)  # it chooses among the application's paths, and the block is none of them
     middleware = SessionMiddleware(_application, **settings)
     cookie, url = _place(middleware._cookie.field(b"-"), str(getattr(client, "base_url", "")), settings)
     scope = {"type": "http", "path": unquote(urlsplit(url).path), "headers": [(b"cookie", _sent(jar, url).encode())]}
@@ -98,7 +98,7 @@ def session_transaction(client: _Client, **settings: Unpack[Settings]) -> Genera
 async def _application(scope: Any, _receive: Any, send: Any) -> None:
     """Hand the session to whoever runs this by hand, and respond once it is resumed."""
     await _pause(scope["session"])
-    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.start", "headers": []})
 
 
 @types.coroutine

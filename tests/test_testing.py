@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from http.cookiejar import Cookie
+from types import SimpleNamespace
 from typing import Any
 
 import fastapi
@@ -253,6 +254,14 @@ class TestTheBlock:
         with session_transaction(client, secret_key=KEY, allow_path_regex="/shop/") as session:
             assert session["count"] == 1
 
+    def test_its_path_is_one_that_the_cookie_covers(self, caplog: Any) -> None:
+        """Else the middleware would warn."""
+        client = TestClient(fastapi_counter(path="/sh op"))
+        with session_transaction(client, secret_key=KEY, path="/sh op") as session:
+            session["count"] = 1
+        assert kept(client).path == "/sh%20op"
+        assert caplog.records == []
+
 
 @pytest.mark.parametrize(("protection", "user"), [(None, "42"), ("basic", "42"), ("strong", None)])
 def test_a_user_is_logged_in_as_the_readme_says(protection: Any, user: str | None) -> None:
@@ -339,6 +348,11 @@ class TestMistakes:
         with pytest.raises(ValueError, match=message), session_transaction(client, secret_key=KEY, **settings):
             pytest.fail("the block was entered")
         assert kept(client).value == "before"
+
+    def test_it_has_no_base_url(self) -> None:
+        client = SimpleNamespace(cookies=httpx.Cookies())
+        with pytest.raises(ValueError, match=r"^base_url='' "):
+            session_transaction(client, secret_key=KEY).__enter__()  # type: ignore[arg-type]
 
     def test_the_settings_are_checked(self) -> None:
         with pytest.raises(TypeError, match="secret_key"), session_transaction(TestClient(FastAPI())):

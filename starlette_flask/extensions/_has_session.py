@@ -54,7 +54,7 @@ def cookie_of(given: HasSession, name: str) -> str | None:
     headers = scope_of(given, "the request's cookies")["headers"]
     fields = [(b"cookie", value) for key, value in headers if key.lower() == b"cookie"]
     value = read_cookie(fields, name.encode())
-    return None if value is None else value.decode(errors="replace")
+    return None if value is None else value.decode()
 
 
 def _scope_in(given: HasSession) -> Mapping[str, Any] | None:

@@ -44,6 +44,8 @@ __all__ = [
 logger = logging.getLogger("starlette_flask")
 # flask_login.config.SESSION_KEYS: what strong session protection takes out.
 _PROTECTED_KEYS = ("_user_id", "_fresh", "_id", "_remember", "_remember_seconds", "next")
+#: What tells one client from another, and a session alone does not know.
+_CLIENT = "the client's address and user agent"
 
 
 def load_user_id(
@@ -245,8 +247,8 @@ def protect_session(scope: HasSession, mode: Literal["basic", "strong"] = "basic
     if mode not in ("basic", "strong"):
         raise ValueError(f"protection must be 'basic' or 'strong', or None in load_user_id, not {mode!r}")
     session = session_of(scope)
-    identifier = session_identifier(scope)
-    if user_id(session) is None or session.get("_id") == identifier:
+    connection = scope_of(scope, _CLIENT)
+    if user_id(session) is None or session.get("_id") == session_identifier(scope):
         return
     if mode == "basic" or session.get("_permanent"):
         if session.get("_fresh") is not False:
@@ -255,7 +257,7 @@ def protect_session(scope: HasSession, mode: Literal["basic", "strong"] = "basic
     logger.info(
         "Session protection 'strong' logged the user out on path %r: the client's address or user agent has changed "
         "since the log-in.",
-        scope_of(scope, "the path").get("path", ""),
+        connection.get("path", ""),
     )
     for key in _PROTECTED_KEYS:
         session.pop(key, None)
@@ -273,7 +275,7 @@ def session_identifier(scope: HasSession) -> str:
     :param scope: as for :func:`login_user`.
     :raises TypeError: ``scope`` is a session.
     """
-    scope = scope_of(scope, "the client's address and user agent")
+    scope = scope_of(scope, _CLIENT)
     # flask_login.utils._create_identifier puts the repr of UTF-8 bytes, or None, into the text that it
     # hashes, and WSGI hands it header bytes decoded as Latin-1 with equal fields joined by a comma.
     address = header_of(scope, b"x-forwarded-for")

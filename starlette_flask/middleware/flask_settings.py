@@ -89,7 +89,7 @@ def read_settings(flask_app: Any, overrides: Settings) -> Settings:
     if not any(_is_framework(base) and base.__name__ == _COOKIE_SESSIONS for base in type(interface).__mro__):
         raise TypeError(f"flask_app keeps its sessions {_where(interface)}; only signed cookie sessions can be shared")
     for name in _FIXED:
-        if not _is_framework(getattr(interface, name, None)):
+        if not _is_framework(getattr(interface, name)):
             raise TypeError(
                 f"{type(interface).__name__}.{name} is overridden, and its answers depend on the request; "
                 f"from_flask cannot reproduce it"
@@ -273,9 +273,10 @@ class _OfApplication:
 
 def _has_own_code(interface: Any, provider: Any) -> bool:
     """Return whether anything that is asked of an application is its own and may ask ``current_app``."""
-    methods = (getattr(interface, method, None) for method in (*_ASKED.values(), "get_signing_serializer"))
+    names = (*_ASKED.values(), "get_signing_serializer")
+    methods = [getattr(interface, name) for name in names if hasattr(interface, name)]
     return not (
-        all(_is_framework(method) for method in methods if method is not None)
+        all(map(_is_framework, methods))
         and _is_tagged(interface.serializer)
         and _is_flasks_code(interface.serializer)
         and _is_flasks_code(provider)

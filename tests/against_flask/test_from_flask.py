@@ -365,10 +365,19 @@ class TestHonoured:
         with app.app_context():
             settings = flask_settings(flask.current_app)
         assert settings == flask_settings(app)
-        with pytest.raises(
-            TypeError, match=r"^flask_app is current_app, and it is asked outside of an application co"
-        ):
+        problem = "flask_app is current_app, and it is asked outside of an application context"
+        what_to_do = re.escape("give the application itself: current_app._get_current_object()")
+        with pytest.raises(TypeError, match=f"^{problem}; {what_to_do}$"):
             flask_settings(flask.current_app)
+
+    @pytest.mark.parametrize("method", ["get_cookie_name", "get_signing_serializer"])
+    def test_a_method_that_asks_the_application(self, method: str) -> None:
+        def call(self: Any, app: flask.Flask) -> Any:
+            assert flask.current_app.name == app.name
+            return getattr(SecureCookieSessionInterface, method)(self, app)
+
+        app = with_class(type("OwnInterface", (SecureCookieSessionInterface,), {method: call}))
+        assert flask_settings(app) == flask_settings(make_flask())
 
     @pytest.mark.parametrize("keys", [["new", "old"], [b"new", b"old"], [b"\xff", "old"]], ids=repr)
     def test_keys_stay_what_they_are(self, keys: list[Any]) -> None:
@@ -378,7 +387,8 @@ class TestHonoured:
         assert settings["secret_key_fallbacks"] == (keys[1:] if FLASK >= (3, 1) else [])
         own = flask_settings(with_class(signs_with(URLSafeTimedSerializer)))["secret_key"]
         assert own == make_flask().secret_key
-        assert flask_settings(with_class(with_keys(b"\xff")))["secret_key"] == b"\xff"
+        for key in (b"\xff", memoryview(b"key")):  # what is no text, and what cannot be one
+            assert flask_settings(with_class(with_keys(key)))["secret_key"] == key
 
     def test_a_tag_that_is_registered_later(self) -> None:
         serializer = tagged(Complex)
@@ -450,7 +460,7 @@ def signs_with(make: Callable[..., Any], **kwargs: Any) -> type[SecureCookieSess
     return type("OwnInterface", (SecureCookieSessionInterface,), {"get_signing_serializer": call})
 
 
-def with_keys(*keys: bytes) -> type[SecureCookieSessionInterface]:
+def with_keys(*keys: Any) -> type[SecureCookieSessionInterface]:
     def call(self: Any, app: flask.Flask) -> Any:
         return URLSafeTimedSerializer([*keys])
 
@@ -475,8 +485,10 @@ class TestRefused:
         why = "is overridden, and its answers depend on the request; from_flask cannot reproduce it"
         with pytest.raises(TypeError, match=rf"^OwnInterface\.{method} {why}$"):
             Pair(app=with_class(own(method)))
-        with pytest.raises(TypeError, match=rf"SecureCookieSessionInterface\.{method} "):
-            Pair(interface={method: lambda *args: True})
+        wrapped = functools.update_wrapper(functools.partial(bool), getattr(SecureCookieSessionInterface, method))
+        for replaced in (lambda *args: True, wrapped):
+            with pytest.raises(TypeError, match=rf"SecureCookieSessionInterface\.{method} "):
+                Pair(interface={method: replaced})
 
     def test_sessions_that_are_kept_elsewhere(self) -> None:
         class OfExtension(ServerSide):
@@ -549,6 +561,8 @@ class TestRefused:
             ("MAX_COOKIE_SIZE", -1, r"TypeError: MAX_COOKIE_SIZE must be a .*, 0 or more, not -1 \(int\)"),
             ("PERMANENT_SESSION_LIFETIME", "3600", r"TypeError: PERMANENT_SESSION_LIFETIME must .* '3600' \(str\)"),
             ("PERMANENT_SESSION_LIFETIME", None, r"TypeError: PERMANENT_SESSION_LIFETIME must be .* not None"),
+            ("PERMANENT_SESSION_LIFETIME", float("nan"), r"ValueError: PERMANENT_SESSION_LIFETIME=nan must be from 0"),
+            ("PERMANENT_SESSION_LIFETIME", float("inf"), r"ValueError: PERMANENT_SESSION_LIFETIME=inf must be from 0"),
             ("PERMANENT_SESSION_LIFETIME", -1, r"ValueError: PERMANENT_SESSION_LIFETIME=-1.0 must be from 0 seconds"),
         ],
     )

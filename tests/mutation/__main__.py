@@ -46,22 +46,20 @@ PACKAGE = "starlette_flask"
 COPIED = ("benchmarks", PACKAGE, "tests", "CHANGELOG.md", "LICENSE", "README.md", "noxfile.py", "pyproject.toml")
 PASSED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
+#: The tests of the command line, which go through all of its modules.
+COMMAND_LINE = [
+    "test_main.py",
+    "test_cli_application.py",
+    "test_cli_browser.py",
+    "test_empty_sessions.py",
+    "test_package.py",
+]
 #: The tests of each module: its own first, which notice most mutants, then those that play it against real Flask or in
 #: the middleware. They run file by file.
 TESTS: dict[str, list[str]] = {
     "__init__.py": ["test_package.py"],
-    "__main__.py": ["test_main.py", "test_cli_application.py"],
-    "_cli/__init__.py": ["test_package.py"],
-    "_cli/application.py": ["test_cli_application.py"],
-    "_cli/browser.py": ["test_cli_browser.py"],
-    "_cli/code.py": ["test_cli_application.py"],
-    "_cli/content.py": ["test_main.py", "test_cli_application.py"],
-    "_cli/cookie_text.py": ["test_main.py", "test_cli_browser.py"],
-    "_cli/examination.py": ["test_main.py", "test_cli_application.py", "test_cli_browser.py"],
-    "_cli/expectation.py": ["test_cli_application.py", "test_main.py"],
-    "_cli/keys.py": ["test_main.py", "test_cli_application.py"],
-    "_cli/report.py": ["test_main.py", "test_cli_application.py", "test_cli_browser.py"],
-    "_cli/terminal.py": ["test_main.py"],
+    "__main__.py": COMMAND_LINE,
+    **{f"_cli/{path.name}": COMMAND_LINE for path in (ROOT / PACKAGE / "_cli").glob("*.py")},
     "asgi.py": ["test_package.py", "test_sessions.py"],
     "codec.py": [
         "test_codec.py",
@@ -70,7 +68,12 @@ TESTS: dict[str, list[str]] = {
         "trust/test_secrets.py",
         "test_sessions.py",
     ],
-    "cookies.py": ["test_cookies.py", "against_flask/test_cookie_field.py", "test_conflicts.py"],
+    "cookies.py": [
+        "test_cookies.py",
+        "against_flask/test_cookie_field.py",
+        "test_conflicts.py",
+        "test_cli_browser.py",
+    ],
     "session.py": [
         "test_session.py",
         "test_nested_changes.py",
@@ -106,7 +109,11 @@ TESTS: dict[str, list[str]] = {
         "test_package.py",
     ],
     "extensions/flask_wtf.py": ["test_extensions_flask_wtf.py", "test_package.py"],
-    "middleware/flask_settings.py": ["against_flask/test_from_flask.py", "against_flask/test_quart.py"],
+    "middleware/flask_settings.py": [
+        "against_flask/test_from_flask.py",
+        "against_flask/test_quart.py",
+        "against_flask/test_deliberate_differences.py",
+    ],
     "middleware/_checks.py": ["test_sessions.py", "against_flask/test_from_flask.py"],
     "middleware/_from_flask.py": ["against_flask/test_from_flask.py"],
     "middleware/_log.py": ["test_log.py", "test_sessions.py", "trust/test_secrets.py"],

@@ -96,8 +96,10 @@ _TYPE_CHECKING = m.If(test=m.Name("TYPE_CHECKING"))
 _VERSION = m.If(test=m.Comparison(left=m.Attribute(value=m.Name("sys"), attr=m.Name("version_info"))))
 _ALIAS = m.AnnAssign(annotation=m.Annotation(m.Name("TypeAlias")))
 _OVERLOAD = m.FunctionDef(decorators=[m.AtLeastN(m.Decorator(m.Name("overload")), n=1)])
-_LEFT_OUT = _TYPE_CHECKING | _VERSION | _ALIAS | _OVERLOAD | _HELP
+_TYPE_VARIABLE = m.Call(func=m.Name("TypeVar"))
+_LEFT_OUT = _TYPE_CHECKING | _VERSION | _ALIAS | _OVERLOAD | _TYPE_VARIABLE | _HELP
 _CAST = m.Call(func=m.Name("cast"))
+_IGNORECASE = m.Attribute(attr=m.Name("IGNORECASE"))
 
 
 class _Visitor(MutationVisitor):
@@ -107,6 +109,7 @@ class _Visitor(MutationVisitor):
         super().__init__(OPERATORS, IgnoredCode(set(), set(), set()))
         self.found: list[tuple[cst.CSTNode, cst.CSTNode, cst.CSTNode, str, tuple[int, int]]] = []
         self._parts = set(parts)
+        self._caseless: set[cst.CSTNode] = set()
         self._within: list[cst.CSTNode] = []
         self._names: list[str] = []
         self._lines = [(1, 1)]
@@ -116,6 +119,8 @@ class _Visitor(MutationVisitor):
             self._names.append(node.name.value)
         if node in self._parts:
             self._within.append(node)
+        if isinstance(node, cst.Call) and any(m.findall(argument, _IGNORECASE) for argument in node.args):
+            self._caseless.update(argument.value for argument in node.args)
         position: Any = self.get_metadata(PositionProvider, node, None)
         self._lines.append((position.start.line, position.end.line) if position else self._lines[-1])
         return bool(super().on_visit(node))
@@ -136,17 +141,25 @@ class _Visitor(MutationVisitor):
             last = first  # its condition alone
         where = ".".join(self._names) or "module"
         for mutation in self.mutations[before:]:
+            if node in self._caseless and _same_letters(node, mutation.mutated_node):
+                continue
             self.found.append((mutation.original_node, mutation.mutated_node, self._within[-1], where, (first, last)))
 
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
         """Leave out what never has an effect, the texts of ``--help``, and what only another Python runs.
 
-        No effect have annotations, type aliases, overloads and casts: they are for type checkers alone.
+        No effect have annotations, type variables and aliases, overloads and casts: they are for type checkers alone.
         """
         if m.matches(node, _CAST):
             cst.ensure_type(node, cst.Call).args[1].visit(self)  # what is cast is mutated
             return True
         return isinstance(node, cst.Annotation) or m.matches(node, _LEFT_OUT)
+
+
+def _same_letters(a: cst.CSTNode, b: cst.CSTNode) -> bool:
+    """Return whether two texts differ in their case at most."""
+    texts = [node.value.lower() for node in (a, b) if isinstance(node, cst.SimpleString)]
+    return len(texts) == 2 and texts[0] == texts[1]
 
 
 def _members(statement: cst.CSTNode) -> Sequence[cst.CSTNode]:
