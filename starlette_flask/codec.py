@@ -298,7 +298,7 @@ class SessionCodec(URLSafeTimedSerializer):
             return None
         # Nothing above this line looks into the payload, and nothing below it runs for one that no known key signed.
         try:
-            signed_at = int.from_bytes(_unbase64(stamp), "big")
+            signed_at = decode_date(stamp)
         except ValueError:
             raise BadTimeSignature("Malformed timestamp", payload) from None
         if max_age is not None and not is_current(signed_at, max_age, leeway):
@@ -391,6 +391,11 @@ def _finish_hmac(begun: tuple[Any, Any], message: bytes) -> bytes:
 
 def _encode_date(seconds: int) -> bytes:
     return _base64(seconds.to_bytes((seconds.bit_length() + 7) // 8, "big"))
+
+
+def decode_date(stamp: bytes) -> int:
+    """Return the Unix seconds in the middle of a signed value. Raises ``ValueError`` for what is no base64."""
+    return int.from_bytes(_unbase64(stamp), "big")
 
 
 def _date(timestamp: int) -> datetime | None:

@@ -209,7 +209,7 @@ def _deletes(attributes: dict[str, str]) -> bool:
         return max_age.startswith("-") or not max_age.strip("0")
     try:
         expires = parsedate_to_datetime(attributes["expires"])
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (KeyError, ValueError, OverflowError):
         return False
     return expires.replace(tzinfo=expires.tzinfo or timezone.utc).timestamp() <= time()
 

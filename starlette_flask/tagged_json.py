@@ -63,7 +63,7 @@ def parse_date(text: str) -> datetime | None:
     """Return the aware datetime that ``text`` states, ``None`` if it is not a date (``werkzeug.http.parse_date``)."""
     try:
         value = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except ValueError:
         return None
     return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value
 

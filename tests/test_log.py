@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.middleware.sessions import SessionMiddleware as StarletteMiddleware
 
-from starlette_flask import SessionMiddleware
+from starlette_flask import SessionMiddleware, TaggedJSONSerializer
 from tests.asgi import KEY, app_that, call, signed
 from tests.test_starlette_cookies import by_starlette
 
@@ -34,6 +34,7 @@ def pair(value: str) -> bytes:
 class TestDebugLine:
     """One line a request: absent, rejected and why, or opened, with what and how old; saved or not and why."""
 
+    @pytest.mark.parametrize("serializer", [None, TaggedJSONSerializer()], ids=["the standard", "its own"])
     @pytest.mark.parametrize(
         ("field", "text"),
         [
@@ -53,7 +54,12 @@ class TestDebugLine:
         ],
     )
     def test_what_came(
-        self, field: Callable[[], bytes], text: str, caplog: pytest.LogCaptureFixture, time_machine: Any
+        self,
+        field: Callable[[], bytes],
+        text: str,
+        serializer: Any,
+        caplog: pytest.LogCaptureFixture,
+        time_machine: Any,
     ) -> None:
         caplog.set_level(logging.DEBUG, "starlette_flask")
         middleware = SessionMiddleware(
@@ -62,6 +68,7 @@ class TestDebugLine:
             secret_key_fallbacks=["old", "newer"],
             permanent_session_lifetime=3600,
             accept_starlette_cookies=True,
+            serializer=serializer,
         )
         time_machine.move_to(1_000_000_000, tick=False)
         call(middleware, headers=[(b"cookie", field())], path="/p")
@@ -93,6 +100,12 @@ class TestDebugLine:
         app = app_that(change, headers=[(b"set-cookie", field) for field in inner])
         call(SessionMiddleware(app, KEY), cookie=signed(content))
         assert caplog.messages[-1].partition("; ")[2] == text
+
+    def test_to_read_one_of_starlettes_saves_it(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG, "starlette_flask")
+        middleware = SessionMiddleware(app_that(lambda s: s.get("user")), KEY, accept_starlette_cookies=True)
+        call(middleware, cookie=by_starlette({"user": 7}))
+        assert caplog.messages[-1].partition("; ")[2] == "saved"
 
     @pytest.mark.parametrize(
         ("changes", "outcome", "tells"),

@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from starlette_flask import Session, SessionMiddleware
 from tests.apps.server import serve
-from tests.asgi import KEY, Reply, call, signed
+from tests.asgi import KEY, Reply, app_that, call, signed
 
 BEFORE = {"user": 7, "cart": [1]}
 AFTER = {"user": 8, "lines": [{"name": "tea", "count": 2}]}
@@ -260,6 +260,11 @@ def test_litestars_own_further_in_saves_what_it_put_there(middleware: Any) -> No
 def test_inside_another_session_middleware_it_is_ours_to_save(trace: dict[str, Any]) -> None:
     app = SessionMiddleware(replacing(by({"a": 1})), KEY)
     assert call(app, cookie=signed(BEFORE), session={"their": 1}, **trace).saved == {"a": 1}
+
+
+def test_inside_starsessions_without_a_session_ours_stays_for_those_outside() -> None:
+    reply = call(SessionMiddleware(app_that(lambda session: session.update(a=1)), KEY), session_handler=object())
+    assert (reply.scope["session"], reply.saved) == ({"a": 1}, {"a": 1})
 
 
 def test_an_equal_middleware_shares_ours_until_litestars_own_begins() -> None:

@@ -108,6 +108,7 @@ class TestSignature:
         reply = call(SessionMiddleware(app_that(write), KEY))
         assert reply.saved == {"written": True}
         assert reply.set_cookies[0].split("; ", 1)[1] == "HttpOnly; Path=/; SameSite=Lax"
+        assert inspect.signature(SessionMiddleware).parameters["cache_size"].default == 16 << 20
 
 
 class TestSecrets:

@@ -237,6 +237,7 @@ class TestRefreshing:
         for _ in range(5):
             response = call(middleware, cookie=value)
             assert response.saved == content
+            assert [name for name, _ in response.start["headers"]] == [b"set-cookie", b"vary"]
         renewed = response.set_cookies[0].partition(";")[0].partition("=")[2]
         assert call(middleware, cookie=renewed).saved == content
         assert len(packed) == 1

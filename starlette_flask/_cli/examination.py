@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 from itsdangerous import BadData, BadPayload, BadSignature, SignatureExpired, Signer
 from itsdangerous.encoding import base64_decode
 
-from ..codec import SessionCodec, is_current
+from ..codec import SessionCodec, decode_date, is_current
 from ..extensions.flask_login import decode_remember_cookie
 from ..starlette_format import StarletteFormat
 from ..tagged_json import TaggedJSONSerializer
@@ -104,10 +104,10 @@ def _examine_signed(value: bytes, pieces: list[bytes], expected: Expectation, re
     """Say what holds for a value in three pieces: payload, time and signature."""
     try:
         _, stamp, signature = pieces
-        signed_at = datetime.fromtimestamp(int.from_bytes(base64_decode(stamp), "big"), timezone.utc)
+        signed_at = datetime.fromtimestamp(decode_date(stamp), timezone.utc)
         report.signed_at, report.age = signed_at.isoformat(), int(time()) - int(signed_at.timestamp())
         whole = len(signature) in DIGESTS.values()
-    except (BadData, OSError, OverflowError, ValueError):
+    except (OSError, OverflowError, ValueError):
         whole = False
     codec = _opened(value, expected, report)
     if codec is None and not whole:
