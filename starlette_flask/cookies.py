@@ -178,7 +178,7 @@ class SetCookie(NamedTuple):
     attributes: Mapping[str, str]  #: by their names in lower case; the last of a name
 
 
-def parse_set_cookie(field: bytes, request_path: str) -> SetCookie:
+def parse_set_cookie(field: bytes, request_path: str = "/") -> SetCookie:
     """Read a Set-Cookie field as a browser does (RFC 6265 5.2): the last attribute of a name counts.
 
     ``request_path`` gives the default where there is no usable Path (RFC 6265 5.1.4). Raises nothing.

@@ -390,7 +390,7 @@ class TestParseSetCookie:
         ],
     )
     def test_name_and_value(self, field: bytes, name: bytes, value: bytes) -> None:
-        parsed = parse_set_cookie(field, "/")
+        parsed = parse_set_cookie(field)
         assert (parsed.name, parsed.value) == (name, value)
 
     @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class Verdict(NamedTuple):
 
 def judge(field: bytes) -> Verdict:
     """Return what a browser makes of a Set-Cookie field that it gets now. Raises nothing."""
-    cookie = parse_set_cookie(field, "/")
+    cookie = parse_set_cookie(field)
     attributes = cookie.attributes
     notes: list[str] = []
     secure, http_only = "secure" in attributes, "httponly" in attributes

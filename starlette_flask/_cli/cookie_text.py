@@ -42,7 +42,7 @@ def find_cookie(text: bytes, name: bytes) -> Cookie:
                 raise ValueError("there is no cookie in this input: it has neither a value nor a NAME=VALUE")
             return Cookie(text, len(text), "value", None, [])
         fields = [(_ATTRIBUTE.search(text), text)]
-    set_cookies = [(parse_set_cookie(field, "/"), field) for is_set, field in fields if is_set]
+    set_cookies = [(parse_set_cookie(field), field) for is_set, field in fields if is_set]
     found = _set_cookie([(cookie, field) for cookie, field in set_cookies if cookie.name == name])
     found = found or _cookie([field for is_set, field in fields if not is_set], name)
     if found and any(cookie.name == b"remember_token" and cookie.deletes for cookie, _ in set_cookies):

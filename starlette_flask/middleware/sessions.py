@@ -13,7 +13,7 @@ from itsdangerous import BadData, SignatureExpired
 
 from ..asgi import ASGIApp
 from ..codec import SessionCodec, is_current, retired_keys
-from ..contents import ABSENT, Content, Stored, nothing, stored
+from ..contents import ABSENT, Content, Stored, freeze, nothing, stored, thaw
 from ..cookies import CookieWriter, is_cookie_value, read_value, with_pair
 from ..session import Session
 from ..starlette_format import StarletteFormat
@@ -213,11 +213,13 @@ class SessionMiddleware:
         opened = None if self._starlette is None else self._starlette.open(value)
         if opened is None or not is_current(opened[1], self._opens_for, self._leeway):
             return None
+        content, signed_at = opened
         try:
-            serialized = self._codec.serialize(opened[0])
-        except Exception:  # a serializer of the application's own may refuse anything
+            self._codec.serialize(content)
+            frozen = freeze(content)
+        except Exception:  # a serializer of the application's own may refuse anything, and depth has its limits
             return None
-        return stored(opened[0], serialized, self.deserialize, opened[1], "starlette")
+        return Stored(frozen, thaw, signed_at, "starlette")
 
     def open_inner(self, value: bytes) -> Content | None:
         """Return what a cookie holds that an application inside set; ``None`` where it does not open.
