@@ -19,7 +19,7 @@ from typing import Any, NoReturn, cast
 from ._cli.code import code
 from ._cli.cookie_text import find_cookie
 from ._cli.examination import examine
-from ._cli.expectation import DEFAULT_LIFETIME, DERIVATIONS, DIGESTS, expectation
+from ._cli.expectation import DERIVATIONS, DIGESTS, expectation
 from ._cli.keys import VARIABLES
 from ._cli.report import lines
 from ._cli.terminal import Lines, show
@@ -199,8 +199,8 @@ class _Version(argparse.Action):
     """Print the version, which is looked up only then: that takes some milliseconds."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        libraries = f"Python {platform.python_version()}, itsdangerous {_version_of('itsdangerous')}"
-        print(f"starlette-flask {_version_of('starlette-flask')} ({libraries})")
+        ours, itsdangerous = map(_version_of, ("starlette-flask", "itsdangerous"))
+        print(f"starlette-flask {ours} (Python {platform.python_version()}, itsdangerous {itsdangerous})")
         parser.exit()
 
 
@@ -268,8 +268,7 @@ def _arguments() -> tuple[_Parser, Sequence[str]]:
         epilog=_INSPECT_END,
     )
     add("text", metavar="COOKIE", nargs="?", help="(default: standard input)")
-    days = DEFAULT_LIFETIME // 86400
-    add("--max-age", metavar="SECONDS", type=_seconds, help=f"how old it may be (default: {days} days, as Flask)")
+    add("--max-age", metavar="SECONDS", type=_seconds, help="how old it may be (default: 31 days, as Flask)")
     add("--json", action="store_true", help="print one line of JSON, for machines")
 
     add = command(

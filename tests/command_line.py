@@ -60,10 +60,16 @@ def inspect(*argv: str, **options: Any) -> Any:
     return call("inspect", "--json", *argv, **options).report
 
 
-def set_cookie(content: dict[str, Any], *, key: str | bytes = KEY, age: int = 0, **interface: Any) -> str:
-    """Return the Set-Cookie field of a Flask application, with what is given set on its session interface."""
+def make_flask(key: str | bytes = KEY) -> flask.Flask:
+    """Return a Flask application that sets nothing but its key."""
     app = flask.Flask(__name__)
     app.secret_key = key
+    return app
+
+
+def set_cookie(content: dict[str, Any], *, key: str | bytes = KEY, age: int = 0, **interface: Any) -> str:
+    """Return the Set-Cookie field of a Flask application, with what is given set on its session interface."""
+    app = make_flask(key)
     app.session_interface = type("Own", (SecureCookieSessionInterface,), interface)()
 
     @app.get("/")

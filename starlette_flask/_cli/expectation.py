@@ -15,7 +15,6 @@ from .keys import Key, read_keys
 
 DERIVATIONS = ("hmac", "django-concat", "concat", "none")
 DIGESTS = {"sha1": 27, "sha256": 43, "sha384": 64, "sha512": 86}  # and the length of a signature
-DEFAULT_LIFETIME = 31 * 86400
 
 
 def digest_name(method: Any) -> str:
@@ -32,7 +31,7 @@ class Expectation:
     salt: str | bytes = "cookie-session"
     signer_kwargs: Mapping[str, Any] = field(default_factory=dict[str, Any])
     serializer: Any = None
-    lifetime: int = DEFAULT_LIFETIME  #: seconds that a signature is valid
+    lifetime: int = 31 * 86400  #: seconds that a signature is valid
     lifetime_from: str = ""  #: what says so; nothing if it is assumed
     leeway: int = 0
     accepts_starlette: bool = False
