@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from importlib import metadata
@@ -210,7 +211,12 @@ app = SessionMiddleware(None, {KEY!r}, serializer=codec.serializer)
     @pytest.mark.parametrize(
         ("source", "target", "words"),
         [
-            ("", "app", "'app' does not name an application: write module:attribute, such as shop.main:app, or"),
+            (
+                "",
+                "app",
+                "'app' does not name an application: write module:attribute, such as shop.main:app, or "
+                "shop.main:create_app() for a function without arguments that makes it\n",
+            ),
             ("", "{}:create_app(1)", "does not name an application"),
             ("", "{}.py:app", "{}.py is a file: write its module, {}:app"),
             (
@@ -303,8 +309,49 @@ app.secret_key = "hunter3"
 """
 
 
+WITHOUT_SERIALIZER = (
+    ". Without it, sessions are written in other bytes, and do not open where they need it: give an object with the "
+    "same dumps and loads"
+)
+OF_SIGNING = (
+    "signer_kwargs[{!r}] is left out, because it is an object of type {}; without it, no cookie of the application "
+    "opens"
+)
+
+
 class TestSettings:
     """``starlette-flask settings`` prints code that does as ``from_flask``, without the keys."""
+
+    def test_the_code(self, module: Module) -> None:
+        source = (
+            "import flask_login\nflask_login.LoginManager(app)\napp.config.update(SESSION_COOKIE_NAME='sid', "
+            "REMEMBER_COOKIE_NAME='keep', PERMANENT_SESSION_LIFETIME=timedelta(seconds=60))\napp.secret_key = b'\\xff'"
+        )
+        name = module(HEAD + source)
+        assert call("settings", f"{name}:app").out == textwrap.dedent(
+            f"""\
+            # Session settings of {name}:app, without the keys: set those in the environment.
+            import base64
+            import os
+            from datetime import timedelta
+
+            from starlette_flask import SessionMiddleware
+
+            app.add_middleware(  # of FastAPI and Starlette; around any other: app = SessionMiddleware(app, ...)
+                SessionMiddleware,
+                secret_key=base64.b64decode(os.environ["SECRET_KEY_BASE64"]),
+                secret_key_fallbacks=[],
+                session_cookie='sid',
+                same_site=None,
+                permanent_session_lifetime=timedelta(seconds=60),
+            )
+
+            # Flask-Login's, for the functions of starlette_flask.extensions.flask_login:
+            LOAD_USER_ID = {{"remember_cookie": 'keep'}}  # load_user_id(request, SECRET_KEY, **LOAD_USER_ID)
+            LOGOUT_USER = {{"remember_cookie": 'keep'}}  # logout_user(request, **LOGOUT_USER)
+            REMEMBER_COOKIE = {{"name": 'keep'}}  # remember_cookie(request, SECRET_KEY, **REMEMBER_COOKIE)
+            """
+        )
 
     @pytest.mark.parametrize("name", FLASK_APPS)
     @pytest.mark.parametrize("permanent", [True, False])
@@ -351,33 +398,34 @@ class TestSettings:
                 "class Tag(JSONTag):\n    key = ' x'\n"
                 "class Own(SecureCookieSessionInterface):\n    serializer = TaggedJSONSerializer()\n"
                 "app.session_interface = Own()\nOwn.serializer.register(Tag)",
-                "serializer is left out, because the application has tags of its own: Tag. Without it",
+                f"serializer is left out, because the application has tags of its own: Tag{WITHOUT_SERIALIZER}",
             ),
             (
                 "class Pickles:\n    dumps, loads = staticmethod(pickle.dumps), staticmethod(pickle.loads)\n"
                 "class Own(SecureCookieSessionInterface):\n    serializer = Pickles()\napp.session_interface = Own()",
-                "serializer is left out, because the application has its own, Pickles. Without it",
+                f"serializer is left out, because the application has its own, Pickles{WITHOUT_SERIALIZER}",
             ),
             (
                 "class Own(DefaultJSONProvider):\n    pass\napp.json = Own(app)",
-                "serializer is left out, because the application's JSON is its own, Own. Without it",
+                f"serializer is left out, because the application's JSON is its own, Own{WITHOUT_SERIALIZER}",
             ),
             (
                 "app.json.sort_keys = False",
-                "serializer is left out, because the application's JSON has other settings",
+                "serializer is left out, because the application's JSON has other settings, or is Quart's, which "
+                f"keeps keys in their order{WITHOUT_SERIALIZER}",
             ),
             (
                 "class Own(SecureCookieSessionInterface):\n    def get_signing_serializer(self, app):\n"
                 "        found = super().get_signing_serializer(app)\n"
                 "        found.signer_kwargs['algorithm'] = HMACAlgorithm(hashlib.sha256)\n        return found\n"
                 "app.session_interface = Own()",
-                "signer_kwargs['algorithm'] is left out, because it is an object of type HMACAlgorithm; without it",
+                OF_SIGNING.format("algorithm", "HMACAlgorithm"),
             ),
             (
                 "class Own(SecureCookieSessionInterface):\n"
                 "    digest_method = staticmethod(lambda data=b'': hashlib.blake2b(data, digest_size=20))\n"
                 "app.session_interface = Own()",
-                "signer_kwargs['digest_method'] is left out, because it is an object of type function; without it",
+                OF_SIGNING.format("digest_method", "function"),
             ),
             (
                 "class Nameless:\n    digest_size, block_size = 20, 64\n"
@@ -387,7 +435,7 @@ class TestSettings:
                 "    def copy(self):\n        other = Nameless()\n        other.sha1 = self.sha1.copy()\n"
                 "        return other\nclass Own(SecureCookieSessionInterface):\n    digest_method = Nameless\n"
                 "app.session_interface = Own()",
-                "signer_kwargs['digest_method'] is left out, because it is an object of type type; without it",
+                OF_SIGNING.format("digest_method", "type"),
             ),
             (
                 "class Own(SecureCookieSession):\n    pass\nclass Interface(SecureCookieSessionInterface):\n"
@@ -404,7 +452,7 @@ class TestSettings:
         )
         result = call("settings", f"{module(imports + HEAD + source)}:app")
         assert result.code == 0
-        assert f"\n# {comment}" in result.out
+        assert f"\n# {comment}\n" in result.out
         app = Starlette()
         exec(result.out.replace('os.environ["SECRET_KEY"]', '"any key"'), {"app": app})
         assert isinstance(app.build_middleware_stack().app, SessionMiddleware)  # type: ignore[attr-defined]

@@ -12,6 +12,9 @@ import time_machine
 from .command_line import KEY, NOW, call, inspect, value
 
 COOKIE = value({"user": 1})
+WITHOUT_SAME_SITE = (
+    "sends it from other sites as it decides itself, without SameSite: Chrome and Edge treat it as Lax, others may not"
+)
 SECURE = "https_only=True, or SESSION_COOKIE_SECURE in Flask"
 
 
@@ -118,16 +121,39 @@ class TestKept:
             ("; Path=/app", {"path": "/app"}, "sends it to /app and what is below it"),
             ("", {"path": None}, "sends it to the folder of the path that set it"),
             ("; Path=app", {"path": None}, "sends it to the folder of the path that set it"),
-            ("; Secure", {"secure": True}, "sends it over https only, and accepts it over https only"),
+            (
+                "; Secure",
+                {"secure": True},
+                "sends it over https only, and accepts it over https only (some browsers make an exception for "
+                "http://localhost)",
+            ),
             ("", {"secure": False}, "sends it over http and https"),
             ("; HttpOnly", {"http_only": True}, "hides it from scripts"),
             ("", {"http_only": False}, "shows it to scripts"),
-            ("; SameSite=Strict", {"same_site": "strict"}, "never from other sites"),
-            ("; SameSite=lax", {"same_site": "lax"}, "from other sites only when a link is followed"),
-            ("; SameSite=None; Secure", {"same_site": "none"}, "where its settings allow third-party cookies"),
-            ("", {"same_site": None}, "as it decides itself, without SameSite: Chrome and Edge treat it as Lax"),
-            ("; SameSite=any", {"same_site": None}, "as it decides itself, without SameSite"),
-            ("; Secure; Partitioned", {"partitioned": True}, "keeps one for each site in whose pages it is set"),
+            (
+                "; SameSite=Strict",
+                {"same_site": "strict"},
+                "sends it never from other sites, not even when a link is followed (SameSite=Strict)",
+            ),
+            (
+                "; SameSite=lax",
+                {"same_site": "lax"},
+                "sends it from other sites only when a link is followed, not in frames, by fetch or by POST "
+                "(SameSite=Lax)",
+            ),
+            (
+                "; SameSite=None; Secure",
+                {"same_site": "none"},
+                "sends it from other sites and in frames, too (SameSite=None), where its settings allow third-party "
+                "cookies",
+            ),
+            ("", {"same_site": None}, WITHOUT_SAME_SITE),
+            ("; SameSite=any", {"same_site": None}, WITHOUT_SAME_SITE),
+            (
+                "; Secure; Partitioned",
+                {"partitioned": True},
+                "keeps one for each site in whose pages it is set (Partitioned)",
+            ),
         ],
     )
     def test_where(self, attributes: str, found: dict[str, Any], words: str) -> None:
@@ -135,7 +161,7 @@ class TestKept:
         assert verdict["keeps"] is True
         assert {**verdict, **found} == verdict
         out = call("inspect", f"Set-Cookie: session={COOKIE}{attributes}").out
-        assert words in out.partition("browser")[2].partition("opens")[0]
+        assert f"         {words}\n" in out.partition("browser")[2].partition("opens")[0]
 
     @pytest.mark.parametrize(
         ("attributes", "note"),

@@ -54,7 +54,7 @@ def find_cookie(text: bytes, name: bytes) -> Cookie:
         pairs = [pair for is_set, field in fields for pair in field.split(b";")[: 1 if is_set else None]]
         names = sorted({_name(pair) for pair in pairs})
         raise ValueError(
-            f"there is no cookie {name.decode('utf-8', 'replace')!r} in this input; --name names another: "
+            f"there is no cookie {name.decode()!r} in this input; --name names another: "
             f"{', '.join(repr(other.decode('latin-1')) for other in names)}"
         )
     return found
