@@ -107,7 +107,7 @@ def _until(attributes: Mapping[str, str], notes: list[str]) -> tuple[datetime | 
         try:
             until, by = parsedate_to_datetime(attributes["expires"]), "Expires"
             until = until.replace(tzinfo=until.tzinfo or timezone.utc)
-        except (TypeError, ValueError, OverflowError):
+        except (ValueError, OverflowError):
             notes.append(f"Expires={attributes['expires']} is not a date: ignored")
     if "max-age" in attributes:
         if re.fullmatch(r"-?[0-9]+", attributes["max-age"]):

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import sys
+from typing import TypeAlias
 
 _COLORS = {"red": 31, "green": 32, "yellow": 33}
 _NOT_PLAIN = re.compile(r"[^ -~]")
@@ -21,7 +22,7 @@ _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
-Lines = list[tuple[str, str]]  # pairs of a color, or nothing, and a line
+Lines: TypeAlias = list[tuple[str, str]]  # pairs of a color, or nothing, and a line
 
 
 def printable(line: str) -> str:

@@ -52,7 +52,6 @@ COMMAND_LINE = [
     "test_cli_application.py",
     "test_cli_browser.py",
     "test_empty_sessions.py",
-    "test_package.py",
 ]
 #: The tests of each module: its own first, which notice most mutants, then those that play it against real Flask or in
 #: the middleware. They run file by file.
