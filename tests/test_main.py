@@ -964,6 +964,14 @@ class TestTerminal:
         assert "\x1b[31mopens    no, because\x1b[0m" in self.on_terminal("inspect", self.COOKIE, SECRET_KEY="x")
         assert "\x1b[33mcontent  NOT VERIFIED" in self.on_terminal("inspect", self.COOKIE)
 
+    def test_what_a_browser_refuses_is_colored(self) -> None:
+        for age, shown in (
+            ("0", "\n\x1b[31mbrowser  does not keep it\x1b[0m\r\n"),
+            ("1", "\nbrowser  keeps it until "),
+        ):
+            field = f"Set-Cookie: session={self.COOKIE}; Max-Age={age}"
+            assert shown in self.on_terminal("inspect", field, SECRET_KEY=KEY)
+
     @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
     def test_colors_can_be_turned_off(self, environment: dict[str, str]) -> None:
         shown = self.on_terminal("inspect", self.COOKIE, **environment)

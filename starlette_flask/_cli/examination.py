@@ -53,24 +53,26 @@ _PATTERNS = {
 
 def examine(cookie: Cookie, expected: Expectation, notes: list[str]) -> Report:
     """Return what there is to say about a cookie, where an application expects what ``expected`` has."""
+    value, reasons = cookie.value, list[str]()
+    for reason, change in _VALUE_CHANGES.items():
+        if (changed := change(value)) != value:
+            reasons.append(reason)
+            value = changed
+    compressed = value.startswith(b".")
+    sep = expected.codec(_ANY).make_signer().sep
+    pieces = value[compressed:].split(sep)
     report = Report(
+        # An application that chose its separator is believed; others are recognized by theirs.
+        format="flask" if sep != b"." and len(pieces) == 3 else _format(value, pieces),
+        compressed=compressed,
         size=cookie.size,
         size_of=cookie.size_of,
         lifetime=expected.lifetime,
         lifetime_source=expected.lifetime_from or "assumed",
         keys=[key.source for key in expected.keys],
         notes=[*notes, *cookie.notes],
+        reasons=reasons,
     )
-    value = cookie.value
-    for reason, change in _VALUE_CHANGES.items():
-        if (changed := change(value)) != value:
-            report.reasons.append(reason)
-            value = changed
-    report.compressed = value.startswith(b".")
-    sep = expected.codec(_ANY).make_signer().sep
-    pieces = value[report.compressed :].split(sep)
-    # An application that chose its separator is believed; others are recognized by theirs.
-    report.format = "flask" if sep != b"." and len(pieces) == 3 else _format(value, pieces)
     if report.format == "flask":
         _examine_signed(value, pieces, expected, report)
     else:
@@ -130,7 +132,7 @@ def _examine_signed(value: bytes, pieces: list[bytes], expected: Expectation, re
         report.text = render(load(serialized, serializer, not codec or codec.is_text_serializer))
         report.content = strict_json(serialized, report.notes)
     except Exception as error:  # the tags and the nesting may be an attacker's
-        report.text = ""
+        report.text = None
         report.reasons.append(f"its content is damaged, or not Flask's: {type(error).__name__}, {error}")
 
 
@@ -226,7 +228,8 @@ def _examine_remember_cookie(value: bytes, keys: Sequence[Key], report: Report) 
 
 
 def _say_key(number: int, key: Key, report: Report) -> None:
-    report.key, report.key_source, report.is_fallback = number, key.source, key.is_fallback
+    report.key, report.key_source = number, key.source
+    report.signer = f"{key.source}{', a fallback' * key.is_fallback}"
 
 
 def _say_age(age: int | None, expected: Expectation, report: Report) -> None:

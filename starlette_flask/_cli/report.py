@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,15 +26,15 @@ FORMATS = {
     "starlette": "the format of Starlette's own middleware; accept_starlette_cookies=True opens it",
 }
 
-_FOR_PEOPLE = {"text", "is_fallback", "is_verified", "verdict"}
+_FOR_PEOPLE = {"text", "signer", "is_verified", "verdict"}
 
 
 @dataclass(kw_only=True)
 class Report:
     """What is found out about a cookie. The fields up to ``content`` are the keys of ``inspect --json``."""
 
-    format: str = "unknown"
-    compressed: bool = False
+    format: str
+    compressed: bool
     signed_at: str | None = None
     age: int | None = None
     size: int
@@ -46,18 +46,18 @@ class Report:
     keys: list[str]
     key: int | None = None
     key_source: str | None = None
-    reasons: list[str] = field(default_factory=list[str])
+    reasons: list[str]
     notes: list[str]
     browser: dict[str, Any] | None = None
     content: Any = None
-    text: str = ""  #: the content for people, with types that JSON lacks
-    is_fallback: bool = False
+    text: str | None = None  #: the content for people, with types that JSON lacks
+    signer: str | None = None  #: the key that signed it
     is_verified: bool = False  #: whether the key signed it as the application does
     verdict: Verdict | None = None
 
     def json(self) -> str:
         """Return one line of JSON, as RFC 8259 has it."""
-        return json.dumps({key: value for key, value in vars(self).items() if key not in _FOR_PEOPLE}, allow_nan=False)
+        return json.dumps({key: value for key, value in vars(self).items() if key not in _FOR_PEOPLE})
 
 
 def lines(report: Report) -> Lines:
@@ -71,7 +71,7 @@ def lines(report: Report) -> Lines:
     size_text = f"size     {report.size} bytes ({report.size_of}, limit {report.size_limit})"
     too_large = report.size > report.size_limit
     shown.append(("yellow", f"{size_text}: TOO LARGE") if too_large else ("", size_text))
-    if report.verdict:
+    if report.verdict is not None:
         color = "red" if report.verdict.reasons else ""
         shown += _column("browser", [(color, line) for line in describe(report.verdict)])
     shown += _verdict_lines(report)
@@ -81,11 +81,10 @@ def lines(report: Report) -> Lines:
         shown.append(("", f"lifetime {duration(report.lifetime)} ({source}); {_LIFETIME}"))
     if report.keys:
         shown.append(("", f"tried    {', '.join(f'{number}. {key}' for number, key in enumerate(report.keys, 1))}"))
-    if report.key:
-        fallback = ", a fallback" * report.is_fallback
-        shown.append(("", f"key      {report.key} of {len(report.keys)}, {report.key_source}{fallback}"))
+    if report.signer is not None:
+        shown.append(("", f"key      {report.key} of {len(report.keys)}, {report.signer}"))
     shown += _column("notes", [("yellow", f"- {note}") for note in report.notes])
-    if not report.text:
+    if report.text is None:
         return [*shown, ("", "content  unreadable")]
     return [*shown, _title(report), *(("", line) for line in report.text.split("\n"))]
 
