@@ -960,9 +960,15 @@ class TestTerminal:
         return read_terminal(ours)
 
     def test_the_verdict_is_colored(self) -> None:
-        assert "\x1b[32mopens    yes, until " in self.on_terminal("inspect", self.COOKIE, SECRET_KEY=KEY)
-        assert "\x1b[31mopens    no, because\x1b[0m" in self.on_terminal("inspect", self.COOKIE, SECRET_KEY="x")
+        two = self.on_terminal("inspect", f"session={self.COOKIE}; session=a", SECRET_KEY=KEY)
+        assert "\x1b[32mopens    yes, until " in two
+        assert "\x1b[33mnotes    - 2 cookies have this name" in two
+        assert "\x1b[32mcontent  verified\x1b[0m\r\n{" in two
+        refused = self.on_terminal("inspect", self.COOKIE, SECRET_KEY="x")
+        assert "\x1b[31mopens    no, because\x1b[0m\r\n\x1b[31m         - none of the keys signed it" in refused
         assert "\x1b[33mcontent  NOT VERIFIED" in self.on_terminal("inspect", self.COOKIE)
+        foreign = self.on_terminal("inspect", starlettes({"user": 1}), SECRET_KEY=KEY)
+        assert "\x1b[33mcontent  signed with key 1, but not as a session of this application\x1b[0m" in foreign
 
     def test_what_a_browser_refuses_is_colored(self) -> None:
         for age, shown in (
