@@ -167,15 +167,18 @@ class TestApplication:
             (reason,) = inspect("--app", target, cookie)["reasons"]
             assert reason.startswith("it has expired" if accepts else "signed with key 1")
 
-    def test_has_its_own_serializer_which_never_gets_what_its_keys_did_not_sign(self, module: Module) -> None:
+    @pytest.mark.parametrize(("encode", "b"), [(".encode()", "b"), ("", "")], ids=["of bytes", "of text"])
+    def test_has_its_own_serializer_which_never_gets_what_its_keys_did_not_sign(
+        self, module: Module, encode: str, b: str
+    ) -> None:
         source = (
             ASGI
             + f"""
 class Secret:
     def dumps(self, value):
-        return repr(value).encode()
+        return repr(value){encode}
     def loads(self, data):
-        assert b"evil" not in data
+        assert {b}"evil" not in data
         return {{"shape": complex(1, 2), **eval(data)}}
 codec = __import__("starlette_flask").SessionCodec({KEY!r}, serializer=Secret())
 app = SessionMiddleware(None, {KEY!r}, serializer=codec.serializer)

@@ -104,7 +104,7 @@ def _verdict_lines(report: Report) -> Lines:
 
 def _later(date: str | None, seconds: int) -> str:
     try:
-        return (datetime.fromisoformat(date or "") + timedelta(seconds=seconds)).isoformat()
+        return (datetime.fromisoformat(str(date)) + timedelta(seconds=seconds)).isoformat()
     except OverflowError:
         return "the calendar ends"
 
