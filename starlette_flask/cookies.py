@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timezone
 from email.utils import formatdate, parsedate_to_datetime
+from functools import lru_cache
 from time import time
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -206,12 +207,18 @@ def _default_path(request_path: str) -> str:
 def _deletes(attributes: dict[str, str]) -> bool:
     """Return whether a browser removes the cookie at once: Max-Age takes precedence over Expires (RFC 6265 5.3)."""
     if re.fullmatch(r"-?[0-9]+", max_age := attributes.get("max-age", "")):
-        return max_age.startswith("-") or not max_age.strip("0")
+        return max_age.startswith("-") or set(max_age) == {"0"}
     try:
         expires = parsedate_to_datetime(attributes["expires"])
     except (KeyError, ValueError, OverflowError):
         return False
     return expires.replace(tzinfo=expires.tzinfo or timezone.utc).timestamp() <= time()
+
+
+@lru_cache  # it takes 3 us to make, and stays the same for a second
+def _until(second: int) -> bytes:
+    """Return the attribute Expires."""
+    return f"; Expires={formatdate(second, usegmt=True)}".encode()
 
 
 class CookieWriter:
@@ -276,22 +283,13 @@ class CookieWriter:
                 "; Partitioned" if partitioned else "",
             )
         ).encode("ascii")
-        self._expires: tuple[int | None, bytes] = (None, b"")
         self.deletion: bytes = self.field(b"", expires=0, max_age=0)  #: the field that removes the cookie
 
     def field(self, value: bytes, *, expires: int | None = None, max_age: int | None = None) -> bytes:
         """Return the field that sets the cookie to ``value``; ``expires`` in Unix seconds, ``max_age`` in seconds."""
-        until = b"" if expires is None else self._until(expires)
+        until = b"" if expires is None else _until(expires)
         age = b"" if max_age is None else b"; Max-Age=%d" % max_age
         return b"%b%b%b%b%b%b" % (self._start, value, self._domain, until, age, self._end)
-
-    def _until(self, second: int) -> bytes:
-        """Return the attribute Expires; its text, which takes 3 us to make, stays the same for a second."""
-        known, text = self._expires
-        if known != second:
-            text = f"; Expires={formatdate(second, usegmt=True)}".encode()
-            self._expires = (second, text)
-        return text
 
     def covers(self, request_path: str) -> bool:
         """Return whether a browser sends the cookie back to this path (RFC 6265 5.1.4)."""
@@ -301,7 +299,7 @@ class CookieWriter:
     def is_set_by(self, field: bytes, request_path: str) -> bool:
         """Return whether a Set-Cookie field sets this very cookie: its name, domain, path and partitioning."""
         field = bytes(field)  # perhaps a bytearray
-        if not field.lstrip(_BLANKS).startswith(self.name):
+        if self.name not in field:
             return False
         other = parse_set_cookie(field, request_path)
         path = _default_path(request_path) if self._path is None else self._path
