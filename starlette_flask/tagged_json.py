@@ -244,7 +244,7 @@ class TagDateTime(JSONTag):
 
 def _encoder() -> Callable[[Any], str]:
     """Return what writes JSON text as Flask does. What contains itself has failed already, when it was tagged."""
-    encoder = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=json_default, check_circular=False)
+    encoder = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=json_default)
     text = json.encoder.encode_basestring_ascii
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     try:  # what `encoder` makes for every text, made once: of a write, a tenth of the time

@@ -42,8 +42,8 @@ __all__ = [
 ]
 
 logger = logging.getLogger("starlette_flask")
-# flask_login.config.SESSION_KEYS: what strong session protection takes out.
-_PROTECTED_KEYS = ("_user_id", "_fresh", "_id", "_remember", "_remember_seconds", "next")
+# What strong session protection takes out: flask_login.config.SESSION_KEYS, of which it sets "_remember" anew.
+_PROTECTED_KEYS = ("_user_id", "_fresh", "_id", "_remember_seconds", "next")
 #: What tells one client from another, and a session alone does not know.
 _CLIENT = "the client's address and user agent"
 

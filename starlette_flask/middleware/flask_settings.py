@@ -94,10 +94,9 @@ def read_settings(flask_app: Any, overrides: Settings) -> Settings:
                 f"{type(interface).__name__}.{name} is overridden, and its answers depend on the request; "
                 f"from_flask cannot reproduce it"
             )
-    session_class = getattr(interface, "session_class", None)
-    if session_class is not None and not _is_framework(session_class):
+    if not _is_framework(interface.session_class):
         warn(
-            f"from_flask: {session_class.__name__} is the session's class in the Flask app alone",
+            f"from_flask: {interface.session_class.__name__} is the session's class in the Flask app alone",
             stacklevel=3,
         )
 
@@ -236,7 +235,7 @@ def _quart_dumps(value: Any, **settings: Any) -> str:
     return json.dumps(value, default=json_default, **settings)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _TaggedJSON:
     """An application's own tags and its own JSON. Tags that it registers later count, too."""
 
@@ -251,7 +250,7 @@ class _TaggedJSON:
         return untag_all(self._tagged.untag, self._loads(value))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _OfApplication:
     """A serializer that belongs to an application, called in a context of it: there ``current_app`` is known."""
 
