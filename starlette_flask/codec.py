@@ -156,26 +156,20 @@ class SessionCodec(URLSafeTimedSerializer):
             serializer=serializer,
             signer_kwargs={"key_derivation": "hmac", "digest_method": sha1, **_checked(signer_kwargs)},
         )
-        signer = self._checked_signer()
+        signer = self.make_signer()
         #: Equal for two codecs that open and sign alike; shows no key.
-        self.identity: tuple[object, ...] = (
-            tuple(signer.algorithm.get_signature(signer.derive_key(key), b"") for key in self.secret_keys),
-            signer.sep,
-            identity,
-        )
+        self.identity: tuple[object, ...] = (self._fingerprints(signer), signer.sep, identity)
         self._begin(signer)
 
-    def _checked_signer(self) -> Signer:
-        """Return a signer that was tried. Raises ``ValueError`` if it cannot sign."""
-        signer = self.make_signer()
+    def _fingerprints(self, signer: Signer) -> tuple[bytes, ...]:
+        """Return what tells the keys apart. Raises ``ValueError`` if the signer cannot sign."""
         try:
-            signer.sign(b"")
+            return tuple(signer.algorithm.get_signature(signer.derive_key(key), b"") for key in self.secret_keys)
         except Exception as error:  # a function of the application's own may raise anything
             raise ValueError(
                 f"signer_kwargs: this digest_method or algorithm cannot sign ({_kind(error)}: {error}); "
                 f"give a digest_method such as hashlib.sha256"
             ) from error
-        return signer
 
     def _begin(self, signer: Signer) -> None:
         """Prepare what is used for each value."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _SET_COOKIE, _VARY = len("set-cookie"), len("vary")
 #: The messages that can carry a cookie to the client, and the one that says that none will.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start", "websocket.close"})
+#: Why there was no response where the client has gone or the server stops.
+CANCELLED = "the request was cancelled"
 
 
 class Responder(SessionInScope):
@@ -243,14 +245,14 @@ class Responder(SessionInScope):
     def close(self, unsent: str) -> None:
         """End the request: what is changed from now on cannot be saved.
 
-        ``unsent`` is why there was no response to save the session with; empty where nobody need hear of that.
+        ``unsent`` is why there was no response to save the session with, if there was none.
         """
         session = self.session
         if session._dirty or session._exposed or self.copies or self.scope.get("session") is not session:
             self.report_late_changes(unsent)
         if not self.started:
             self.started = "nothing"  # and nothing will bring it now
-            self.outcome = f"not saved, as {unsent or 'the request was cancelled'}"
+            self.outcome = f"not saved, as {unsent}"
         session._end(partial(_report_after_end, self.middleware, self.path, self.client))
         if debugs():
             self.middleware.log.request(self.path, self.field, self.brought, self.outcome)
@@ -259,7 +261,7 @@ class Responder(SessionInScope):
     def report_late_changes(self, unsent: str) -> None:
         """Warn of what was changed after the session had been saved, or with no response to save it in."""
         reason = _TOO_LATE.get(self.started, "the response had already started") if self.started else unsent
-        if not reason:
+        if reason == CANCELLED:  # which is not an error
             return
         session = self.session
         # Nothing that values of the application's own raise may hide an error of the application.

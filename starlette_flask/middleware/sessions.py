@@ -23,7 +23,7 @@ from ._checks import amount, duration, flag, pattern, seconds
 from ._from_flask import FromFlask
 from ._in_scope import KEY
 from ._log import Log
-from ._responder import Responder
+from ._responder import CANCELLED, Responder
 
 _SCOPES = frozenset({"http", "websocket"})
 
@@ -159,7 +159,7 @@ class SessionMiddleware:
                 await outer.share(self, scope, receive, send)
                 return
         responder = Responder(self, scope, send, outer)
-        unsent = ""  # a cancellation is not an error
+        unsent = CANCELLED
         try:
             await self.app(scope, receive, responder.send)
             unsent = "the application sent no response"
