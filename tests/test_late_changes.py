@@ -242,6 +242,40 @@ class TestReport:
             session.get("cart", []).append(2)
         assert lost() == [told("a", why="the request had already ended")] * 2
 
+    def test_a_change_after_the_end_beside_what_was_saved(self, lost: Any) -> None:
+        call(SessionMiddleware(app_that(lambda s: s.update(a=1)), KEY)).scope["session"]["b"] = 2
+        assert lost() == [told("b", why="the request had already ended")]
+
+    def test_two_threads_that_change_it_after_the_request_has_ended(
+        self, lost: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The second does so while the first is about to report."""
+        session = call(SessionMiddleware(app_that(), KEY)).scope["session"]
+        others = [lambda: session.update(b=2)]
+
+        def between(thing: Any, name: str, *default: Any) -> Any:
+            found = getattr(thing, name, *default)
+            if name == "_report" and others:
+                others.pop()()
+            return found
+
+        monkeypatch.setattr("starlette_flask.session.getattr", between, raising=False)
+        session["a"] = 1
+        assert set(lost()) == {told("a", "b", why="the request had already ended")}
+
+    @pytest.mark.parametrize(("value", "keys"), [(5, ["_permanent", "cart", "user"]), ({**BEFORE, "a": 1}, ["a"])])
+    def test_a_websocket_that_was_refused_whatever_stands_in_the_sessions_place(
+        self, value: Any, keys: list[str], lost: Any
+    ) -> None:
+        """There is nothing to save it in, so nothing raises."""
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"] = value
+            await send({"type": "websocket.close", "code": 1000})
+
+        call(SessionMiddleware(app, KEY), kind="websocket", cookie=signed(BEFORE))
+        assert lost() == [told(*keys, why="the connection was refused")]
+
     def test_a_websocket_that_was_refused(self, lost: Any) -> None:
         """`websocket.close` instead of `websocket.accept` has no headers to put a cookie in."""
 
