@@ -187,6 +187,21 @@ class TestHeaders:
         assert cookies == {"a": ["1"], "b": ["2"]}
         assert [opened(value) for value in values] == ([inside] if inside else [])
 
+    def test_of_the_scope_after_an_error(self) -> None:
+        """Who answers it finds the old list, too."""
+
+        async def fail(scope: Any, receive: Any, send: Any) -> None:
+            raise ConnectionError
+
+        async def outside(scope: Any, receive: Any, send: Any) -> None:
+            before = scope["headers"]
+            with pytest.raises(ConnectionError):
+                await around(SessionMiddleware(fail, KEY), lambda s: s.update(a=1))(scope, receive, send)
+            assert scope["headers"] is before
+            await app_that()(scope, receive, send)
+
+        assert call(SessionMiddleware(outside, KEY), cookie=signed(BEFORE)).saved == {**BEFORE, "a": 1}
+
     def test_what_was_handed_on_and_then_discarded(self) -> None:
         """A second application inside sees what the client has."""
         seen: list[Any] = []

@@ -237,6 +237,36 @@ def test_behind_a_middleware_further_in_that_has_ended() -> None:
     assert call(SessionMiddleware(app, KEY), cookie=signed(BEFORE)).saved == {"a": 1}
 
 
+def test_before_a_middleware_further_in_under_another_name() -> None:
+    """Its own session stands there when the response starts."""
+    inner = SessionMiddleware(app_that(lambda session: session.update(b=2)), KEY, session_cookie="other")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"] = {"a": 1}
+        await inner(scope, receive, send)
+
+    reply = call(SessionMiddleware(app, KEY), cookie=signed(BEFORE))
+    assert (reply.saved, len(reply.set_cookies)) == ({"a": 1}, 2)
+
+
+def test_whoever_could_not_send_the_response_finds_the_session_as_it_was() -> None:
+    """And not that of a middleware further out, which it passes: the client has gone, the application goes on."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        ours = scope["session"]
+        with pytest.raises(ConnectionError):
+            await send({"type": "http.response.start", "status": 200})
+        assert scope["session"] is ours
+
+    async def outside(scope: Any, receive: Any, send: Any) -> None:
+        async def gone(message: Any) -> None:
+            raise ConnectionError
+
+        await SessionMiddleware(app, KEY, session_cookie="other")(scope, receive, gone)
+
+    call(SessionMiddleware(outside, KEY), cookie=signed(BEFORE))
+
+
 @pytest.mark.parametrize("outside", [None, {"their": 1}])
 def test_those_outside_find_what_they_left(outside: Any) -> None:
     scope = call(SessionMiddleware(replacing(by({"a": 1})), KEY), session=outside).scope
