@@ -74,12 +74,11 @@ class Responder(SessionInScope):
         """Serve the application of an equal middleware, with what was changed before in its Cookie field."""
         if scope is not self.scope:
             self.copies = (*self.copies, scope)
+        self.hand_over()
         app: ASGIApp = inner.app
         if self.is_anothers(scope):  # of one between the two, which is to find it there when the response passes
             app = inner
             scope.pop(KEY)  # so that the inner one has a session of its own
-        else:
-            self.hand_over()
         headers = scope.get("headers", [])
         try:
             self.hand_on(scope, headers)

@@ -154,10 +154,10 @@ class SessionMiddleware:
         if outer is not None and outer.has_ended():  # a scope that is used again
             outer = None
         if outer is not None:
-            outer.hand_over()
             if outer.serves(self):
                 await outer.share(self, scope, receive, send)
                 return
+            outer.hand_over()
         responder = Responder(self, scope, send, outer)
         unsent = CANCELLED
         try:
