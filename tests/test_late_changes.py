@@ -288,6 +288,18 @@ class TestReport:
             assert reply.messages == [{"type": "websocket.close", "code": 1000}]
             assert lost() == expected
 
+    @pytest.mark.parametrize("version", [{}, {"spec_version": "2.0"}, {"spec_version": "2.1"}], ids=repr)
+    def test_a_websocket_whose_server_sends_no_headers(self, version: Any, lost: Any) -> None:
+        """Daphne says nothing of its version, which stands for 2.0; headers of `websocket.accept` came with 2.1."""
+        middleware = SessionMiddleware(app_that(lambda s: s.update(a=1), start="websocket.accept"), KEY)
+        permanent = signed({"_permanent": True})
+        reply = call(middleware, cookie=permanent, kind="websocket", asgi={"version": "3.0", **version})
+        if version == {"spec_version": "2.1"}:
+            assert (reply.saved, lost()) == ({"_permanent": True, "a": 1}, [])
+        else:
+            assert not reply.set_cookies + reply.vary
+            assert lost() == [told("a", why="this server sends no headers when a WebSocket is accepted")]
+
     def test_a_websocket_that_was_refused_after_the_session_was_replaced(self, lost: Any) -> None:
         """Also where a middleware further in has made the session of what was put in its place."""
         inner = SessionMiddleware(app_that(nothing, start="websocket.close"), KEY)

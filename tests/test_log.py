@@ -101,6 +101,11 @@ class TestDebugLine:
         call(SessionMiddleware(app, KEY), cookie=signed(content))
         assert caplog.messages[-1].partition("; ")[2] == text
 
+    def test_of_a_websocket_that_was_refused(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG, "starlette_flask")
+        call(SessionMiddleware(app_that(write, start="websocket.close"), KEY), kind="websocket")
+        assert caplog.messages[-1].partition("; ")[2] == "not saved, as the connection was refused"
+
     def test_to_read_one_of_starlettes_saves_it(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG, "starlette_flask")
         middleware = SessionMiddleware(app_that(lambda s: s.get("user")), KEY, accept_starlette_cookies=True)

@@ -39,6 +39,8 @@ class Responder(SessionInScope):
 
     #: The type of the message that did or could have brought the cookie, once it was sent.
     started = ""
+    #: Why what is changed from then on is lost.
+    too_late = "the response had already started"
     #: Whether a save has failed.
     failed = False
     #: What became of the session, for the log.
@@ -138,7 +140,8 @@ class Responder(SessionInScope):
         The rules are those of ``flask.sessions.SecureCookieSessionInterface.save_session``. The application's
         message and its headers are not touched: frameworks send one constant response to many users.
         """
-        if message["type"] == "websocket.close":  # refused before it was accepted: no headers to put a cookie in
+        if reason := _why_without_headers(message["type"], self.scope):
+            self.too_late, self.outcome = reason, f"not saved, as {reason}"
             return message
         session = self.session
         if self.copies or self.scope.get("session") is not session:
@@ -259,7 +262,7 @@ class Responder(SessionInScope):
 
     def report_late_changes(self, unsent: str) -> None:
         """Warn of what was changed after the session had been saved, or with no response to save it in."""
-        reason = _TOO_LATE.get(self.started, "the response had already started") if self.started else unsent
+        reason = self.too_late if self.started else unsent
         if reason == CANCELLED:  # which is not an error
             return
         session = self.session
@@ -280,7 +283,15 @@ class Responder(SessionInScope):
         self.middleware.log.lost(self.path, reason, keys)
 
 
-_TOO_LATE = {"websocket.close": "the connection was refused"}
+def _why_without_headers(kind: str, scope: Scope) -> str:
+    """Return why a message of this kind has no headers to put a cookie in; empty where it has some."""
+    if kind == "websocket.close":  # before it was accepted
+        return "the connection was refused"
+    # The ASGI specification has them since 2.1, and a server that names no version has 2.0: Daphne. (Granian names
+    # 2.3, and sends none either.) A scope that says nothing of ASGI is a test client's.
+    if kind == "websocket.accept" and "asgi" in scope and scope["asgi"].get("spec_version", "2.0") == "2.0":
+        return "this server sends no headers when a WebSocket is accepted"
+    return ""
 
 
 def _unsaved(middleware: SessionMiddleware, client: Stored, session: Session) -> set[str]:
