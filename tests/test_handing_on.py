@@ -16,7 +16,7 @@ from a2wsgi import WSGIMiddleware
 from asgiref.wsgi import WsgiToAsgi
 from fastapi import FastAPI, Request
 from flask_login import LoginManager, UserMixin, current_user, logout_user
-from hypercorn.middleware import AsyncioWSGIMiddleware
+from hypercorn.middleware import AsyncioWSGIMiddleware, ProxyFixMiddleware
 from werkzeug.sansio.http import parse_cookie
 
 from starlette_flask import SessionMiddleware
@@ -273,7 +273,16 @@ def replacing(value: Any) -> ASGIApp:
 
 
 class TestCopiedScope:
-    """What an application inside an equal middleware puts into a copy of the scope counts."""
+    """It has the same session; what an application inside an equal middleware puts there counts, too."""
+
+    @pytest.mark.parametrize("layer", [copying, ProxyFixMiddleware])
+    @pytest.mark.parametrize("kind", ["http", "websocket"])
+    def test_what_is_changed_without_one(self, layer: Any, kind: str) -> None:
+        """`ProxyFixMiddleware` makes a deep copy."""
+        start = {"http": "http.response.start", "websocket": "websocket.accept"}[kind]
+        app = SessionMiddleware(layer(app_that(lambda s: s["cart"].append(2), start=start)), KEY)
+        for outside in (app, SessionMiddleware(app, KEY, "other")):
+            assert call(outside, cookie=signed(BEFORE), kind=kind).saved == {"user": 7, "cart": [1, 2]}
 
     @pytest.mark.parametrize("by", [dict, copy.copy, copy.deepcopy])
     @pytest.mark.parametrize(("value", "saved"), [({"new": 1}, {"new": 1}), (None, {}), (dict(BEFORE), None)])

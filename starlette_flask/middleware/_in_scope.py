@@ -41,8 +41,10 @@ class SessionInScope:
         """Note what stands at ``scope["session"]`` of a middleware further out, before ours takes the place."""
         self.outside, self.traces = outside, traces_of(self.scope)
 
-    def __deepcopy__(self, memo: object) -> SessionInScope:
-        return self  # in a copied scope, too, there is one request
+    def __deepcopy__(self, memo: dict[int, Any]) -> SessionInScope:
+        """Keep a deep copy of the scope, as hypercorn's ``ProxyFixMiddleware`` makes, to this request and session."""
+        memo[id(self.session)] = self.session  # which comes behind, and counts as copied by then
+        return self
 
     def has_ended(self) -> bool:
         """Return whether the request is over: a scope may be used again, or outlive it."""

@@ -59,7 +59,8 @@ class Responder(SessionInScope):
         self.session, self.client = middleware.open(self.field)
         self.brought = self.handed = self.client
         self.path: str = scope.get("path", "")  # as it came: routers rewrite it
-        scope["session"], scope[KEY] = self.session, self
+        scope.pop("session", None)  # so that ours comes behind the responder, which a deep copy needs
+        scope[KEY], scope["session"] = self, self.session
 
     # Where an equal middleware stands further in
 
