@@ -40,6 +40,7 @@ class SessionInScope:
     def stand_before(self, outside: Any) -> None:
         """Note what stands at ``scope["session"]`` of a middleware further out, before ours takes the place."""
         self.outside, self.traces = outside, traces_of(self.scope)
+        self.scope.pop("session", None)  # so that ours comes behind the responder, as a deep copy needs it
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SessionInScope:
         """Keep a deep copy of the scope, as hypercorn's ``ProxyFixMiddleware`` makes, to this request and session."""

@@ -59,7 +59,6 @@ class Responder(SessionInScope):
         self.session, self.client = middleware.open(self.field)
         self.brought = self.handed = self.client
         self.path: str = scope.get("path", "")  # as it came: routers rewrite it
-        scope.pop("session", None)  # so that ours comes behind the responder, which a deep copy needs
         scope[KEY], scope["session"] = self, self.session
 
     # Where an equal middleware stands further in
@@ -141,7 +140,7 @@ class Responder(SessionInScope):
         The rules are those of ``flask.sessions.SecureCookieSessionInterface.save_session``. The application's
         message and its headers are not touched: frameworks send one constant response to many users.
         """
-        if reason := _why_without_headers(message["type"], self.scope):
+        if message["type"] != "http.response.start" and (reason := _why_without_headers(message["type"], self.scope)):
             self.too_late, self.outcome = reason, f"not saved, as {reason}"
             return message
         session = self.session
