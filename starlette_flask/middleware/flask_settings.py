@@ -203,7 +203,7 @@ def _as_given(key: Any, given: list[Any]) -> Any:
 
     It makes a difference to ``accept_starlette_cookies``.
     """
-    if key in given:
+    if key in [one for one in given if type(one) is type(key)]:  # python -bb lets no bytes be compared with a text
         return key
     try:
         return key.decode()

@@ -8,6 +8,8 @@ import hashlib
 import inspect
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -389,6 +391,16 @@ class TestHonoured:
         assert own == make_flask().secret_key
         for key in (b"\xff", memoryview(b"key")):  # what is no text, and what cannot be one
             assert flask_settings(with_class(with_keys(key)))["secret_key"] == key
+
+    def test_keys_where_python_compares_no_bytes_with_text(self) -> None:
+        program = (
+            "import flask, starlette_flask\n"
+            "app = flask.Flask('app')\n"
+            "app.config.update(SECRET_KEY='new', SECRET_KEY_FALLBACKS=[b'old'])\n"
+            "print(starlette_flask.flask_settings(app)['secret_key'])"
+        )
+        done = subprocess.run([sys.executable, "-bb", "-c", program], capture_output=True, text=True, timeout=60)
+        assert (done.stdout, done.stderr) == ("new\n", "")
 
     def test_a_tag_that_is_registered_later(self) -> None:
         serializer = tagged(Complex)
