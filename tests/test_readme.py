@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from fastapi import Depends
 from flask import Flask
 from flask import session as flask_session
 from httpx import ASGITransport, AsyncClient
@@ -79,6 +80,17 @@ class TestExamples:
         client = TestClient(run(name)["app"])
         assert [client.get("/count").json()["count"] for _ in range(2)] == [1, 2]
         assert flask_reads(client.cookies["session"]) == {"count": 2, "_permanent": True}
+
+    def test_what_fastapi_makes_of_a_whole_session_is_for_one_visitor(self) -> None:
+        """Its serializer reads a dict's memory, which nothing notices."""
+        example = run("fastapi")
+        app, current_session = example["app"], Depends(example["current_session"])
+
+        def whole(session: Any = current_session) -> Any:
+            return session
+
+        app.add_api_route("/whole", whole)
+        assert TestClient(app).get("/whole").headers["Vary"] == "Cookie"
 
     @pytest.mark.anyio
     async def test_quart(self) -> None:

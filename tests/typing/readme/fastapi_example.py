@@ -7,6 +7,7 @@ from starlette_flask import Session, SessionMiddleware
 
 def current_session(connection: HTTPConnection) -> Session:  # for routes and WebSockets
     session: Session = connection.scope["session"]
+    session.mark_accessed()  # for Vary, as FastAPI's serializer reads it unseen
     return session
 
 
