@@ -24,9 +24,9 @@ def clock() -> Iterator[None]:
         yield
 
 
-def browser(attributes: str, name: str = "session") -> tuple[Any, Any]:
+def browser(attributes: str, name: str = "session", key: str = KEY) -> tuple[Any, Any]:
     """Return what is said of the browser, and the whole report."""
-    report = inspect("--name", name, f"Set-Cookie: {name}={COOKIE}{attributes}", SECRET_KEY=KEY)
+    report = inspect("--name", name, f"Set-Cookie: {name}={COOKIE}{attributes}", SECRET_KEY=key)
     return report["browser"], report
 
 
@@ -70,6 +70,8 @@ class TestNotKept:
             ("__Host-s", "; Secure; Path=/app", "path='/' and domain=None"),
             ("__host-s", "; Secure; Path=/; Domain=example.com", "path='/' and domain=None"),
             ("__Secure-s", "; Path=/", "https_only=True"),
+            ("__Http-s", "; Secure; Path=/", "httponly=True"),
+            ("__Host-Http-s", "; HttpOnly", "https_only=True and path='/' and domain=None"),
         ],
     )
     def test_for_the_prefix_of_its_name(self, name: str, attributes: str, missing: str) -> None:
@@ -101,6 +103,12 @@ class TestKept:
                 "2026-03-02T12:00:00+00:00",
                 "until 2026-03-02T12:00:00+00:00",
             ),
+            (
+                "; Expires=Mon, 02 Mar 2026 12:00:00 -0000",
+                "2026-03-02T12:00:00+00:00",
+                "until 2026-03-02T12:00:00+00:00",
+            ),
+            (f"; Max-Age={'0' * 20}60", "2026-03-01T12:01:00+00:00", "T12:01:00+00:00"),
             ("; Expires=Thu, 01 Jan 2015 00:00:00 GMT; Max-Age=60", "2026-03-01T12:01:00+00:00", "T12:01:00+00:00"),
             (f"; Max-Age={'9' * 5000}", "2343-01-20T05:46:40+00:00", "keeps it until 2343"),
         ],
@@ -168,7 +176,12 @@ class TestKept:
         [
             ("; Max-Age=1h", "Max-Age=1h is not a whole number: ignored"),
             ("; Expires=tomorrow", "Expires=tomorrow is not a date: ignored"),
+            (
+                "; Expires=99 Jan +99999999999999999999 1.2.3 -0000",
+                "Expires=99 Jan +99999999999999999999 1.2.3 -0000 is not a date: ignored",
+            ),
             ("; SameSite=any", "SameSite=any is none of Strict, Lax and None: ignored"),
+            ("; SameSite", "SameSite= is none of Strict, Lax and None: ignored"),
             ("; Path=app", "Path=app does not start with '/': ignored"),
             ("; Foo=1; Bar", "unknown attributes, ignored by most browsers: bar, foo"),
             ("; Max-Age=40000000", "browsers may delete it after 400 days already"),
@@ -182,6 +195,19 @@ class TestKept:
         _, report = browser(attributes)
         assert (report["opens"], report["notes"]) == (True, [note])
         assert f"\nnotes    - {note}\n" in call("inspect", f"Set-Cookie: session={COOKIE}{attributes}").out
+
+    @pytest.mark.parametrize("same_site", ["", "; SameSite=Strict", "; SameSite=Lax", "; SameSite=None"])
+    def test_nothing_is_of_an_ordinary_cookie(self, same_site: str) -> None:
+        attributes = f"; Secure; HttpOnly; Path=/{same_site}"
+        assert browser(attributes)[1]["notes"] == []
+        assert "(Partitioned)" not in call("inspect", f"Set-Cookie: session={COOKIE}{attributes}").out
+
+    def test_what_is_wrong_with_its_value_comes_first(self) -> None:
+        _, report = browser("; Max-Age=0", key="another")
+        assert report["reasons"] == [
+            "none of the keys signed it ($SECRET_KEY): another key did, or it was changed since",
+            "browsers delete it at once: Max-Age=0",
+        ]
 
     def test_the_keys_of_the_report_are_documented(self) -> None:
         documented = call("inspect", "--help").out.partition("\n  browser ")[2].partition("\n  content ")[0]

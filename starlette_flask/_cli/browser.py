@@ -48,8 +48,8 @@ def judge(field: bytes) -> Verdict:
     attributes = cookie.attributes
     notes: list[str] = []
     secure, http_only = "secure" in attributes, "httponly" in attributes
-    path = attributes.get("path", "")
-    same_site = attributes.get("samesite", "").lower()
+    path = attributes.get("path")
+    same_site = attributes["samesite"].lower() if "samesite" in attributes else None
     until, by = _until(attributes, notes)
 
     refused: list[str] = []
@@ -75,10 +75,10 @@ def judge(field: bytes) -> Verdict:
         reasons,
         None if reasons else until,
         cookie.domain or None,
-        path if path.startswith("/") else None,
+        path if path and path.startswith("/") else None,
         secure,
         http_only,
-        same_site if same_site in ("strict", "lax", "none") else None,
+        same_site if same_site in _FROM_OTHER_SITES else None,
         cookie.partitioned,
         notes,
     )
@@ -87,9 +87,9 @@ def judge(field: bytes) -> Verdict:
 def _oddities(cookie: SetCookie) -> Iterator[str]:
     """Yield what a browser ignores or may not like, where it does not refuse the cookie."""
     attributes = cookie.attributes
-    path, same_site = attributes.get("path", ""), attributes.get("samesite", "")
-    if same_site.lower() not in ("", "strict", "lax", "none"):
-        yield f"SameSite={same_site} is none of Strict, Lax and None: ignored"
+    path = attributes.get("path")
+    if "samesite" in attributes and attributes["samesite"].lower() not in _FROM_OTHER_SITES:
+        yield f"SameSite={attributes['samesite']} is none of Strict, Lax and None: ignored"
     if path and not path.startswith("/"):
         yield f"Path={path} does not start with '/': ignored"
     if cookie.domain:
@@ -102,17 +102,16 @@ def _oddities(cookie: SetCookie) -> Iterator[str]:
 
 def _until(attributes: Mapping[str, str], notes: list[str]) -> tuple[datetime | None, str]:
     """Return when the cookie goes and which attribute says so. Max-Age counts before Expires; note what is no time."""
-    until, by = None, ""
+    until, by = None, "Expires"
     if "expires" in attributes:
         try:
-            until, by = parsedate_to_datetime(attributes["expires"]), "Expires"
+            until = parsedate_to_datetime(attributes["expires"])
             until = until.replace(tzinfo=until.tzinfo or timezone.utc)
         except (ValueError, OverflowError):
             notes.append(f"Expires={attributes['expires']} is not a date: ignored")
     if "max-age" in attributes:
         if re.fullmatch(r"-?[0-9]+", attributes["max-age"]):
-            digits = attributes["max-age"].lstrip("0-") or "0"
-            seconds = int(digits) if len(digits) < 10 else 10**10
+            seconds = int(min(abs(float(attributes["max-age"])), 1e10))  # a negative one is no time, but it deletes
             until, by = datetime.fromtimestamp(int(time()) + seconds, timezone.utc), "Max-Age"
         else:
             notes.append(f"Max-Age={attributes['max-age']} is not a whole number: ignored")
