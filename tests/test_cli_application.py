@@ -154,6 +154,19 @@ class TestApplication:
         )
         assert (report["opens"], report["keys"], report["lifetime"]) == (True, ["$A"], 9999)
 
+    @pytest.mark.parametrize(
+        ("age", "reason"),
+        [
+            (-60, None),
+            (-61, "it is from the future, by 1 minute 1 second: the clocks differ; leeway allows for some seconds"),
+            (11, "it has expired: it is 11 seconds old, and the lifetime is 10 seconds (max_age of {}:app)"),
+        ],
+    )
+    def test_allows_for_clocks(self, module: Module, age: int, reason: str | None) -> None:
+        name = module(ASGI + f"app = SessionMiddleware(None, {KEY!r}, leeway=60, max_age=10)")
+        reasons = inspect("--app", f"{name}:app", asgi.signed({"a": 1}, key=KEY, age=age))["reasons"]
+        assert reasons == ([] if reason is None else [reason.format(name)])
+
     @pytest.mark.parametrize("accepts", [True, False])
     def test_may_open_starlettes_cookies(self, module: Module, accepts: bool) -> None:
         target = module(ASGI + f"app = SessionMiddleware(None, {KEY!r}, accept_starlette_cookies={accepts})") + ":app"

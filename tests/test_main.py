@@ -562,6 +562,8 @@ class TestReasons:
         ]
         assert (report["content"], report["key"]) == ({"user": 1}, None)
         assert "NOT VERIFIED" in call("inspect", value({"user": 1}), SECRET_KEY="another").out
+        two = inspect("--key-env", "A", "--key-env", "B", value({"user": 1}), A="another", B="a third")
+        assert two["reasons"] == ["none of the keys signed it ($A, $B): another key did, or it was changed since"]
 
     @pytest.mark.parametrize(
         ("interface", "settings_found"),
@@ -650,7 +652,12 @@ class TestReasons:
             who_reads_it = "Flask-Login reads it where the session has no user"
             assert report["reasons"] == [f"Flask-Login's remember cookie, not a session: {who_reads_it}"]
             assert "\nlifetime" not in call("inspect", cookie, SECRET_KEY=key).out
-        for environment in ({}, {"SECRET_KEY": "another"}):
+        with flask.Flask(__name__).app_context():
+            odd_user = flask_login.encode_cookie("a|b", KEY)
+        assert self.refused(odd_user)["notes"] == ["it remembers the user 'a|b', signed with $SECRET_KEY"]
+        assert call("inspect", stdin=b"\xff|" + b"a" * 128).out.startswith("format   Flask-Login's remember cookie")
+        # What UTF-8 or Latin-1 lack is left out of a key, as far as anything is left.
+        for environment in ({}, {"SECRET_KEY": "another"}, {"SECRET_KEY": "€€"}, {"SECRET_KEY": os.fsdecode(b"\xff")}):
             report = inspect(f"remember_token={cookie}; HttpOnly", "--name", "remember_token", **environment)
             assert (report["format"], report["key"], report["notes"]) == ("flask-login", None, [])
 
@@ -693,7 +700,7 @@ class TestReasons:
             if length == 7:
                 assert self.FUTURE + self.CLOCKS in self.refused(beyond_dates)["reasons"]
 
-    @pytest.mark.parametrize("content", [{"a": 1}, {"ab": 1}, {"abc": 1}, {"a": "?>~"}])
+    @pytest.mark.parametrize("content", [{"a": 1}, {"ab": 1}, {"abc": 1}, {"a": "?>~"}, {"a": {" t": [1]}}])
     def test_starlettes_own_format(self, content: dict[str, Any]) -> None:
         cookie = starlettes(content)
         report = self.refused(cookie)
@@ -704,6 +711,8 @@ class TestReasons:
         assert report["key"] == 1
         other = self.refused(cookie, key="another")
         assert (other["format"], other["content"], other["key"]) == ("starlette", content, None)
+        shown = call("inspect", cookie).out.partition("content  NOT VERIFIED: anyone could have written this\n")[2]
+        assert json.loads(shown) == content
         assert call("inspect", cookie).code == 0
         assert inspect(cookie)["format"] == "starlette"
         assert inspect(value(content))["format"] == "flask"
@@ -744,6 +753,12 @@ class TestReasons:
         result = call("inspect", FOREIGN[name])
         assert result.out.startswith(f"format   {text.partition(';')[0]}\n")
         assert f"\n         - {text}\n" in result.out
+
+    def test_starlettes_format_under_the_second_key(self, tmp_path: Path) -> None:
+        path = tmp_path / "keys"
+        path.write_bytes(b"\xff\n" + KEY.encode())
+        report = inspect("--key-file", str(path), starlettes({"a": 1}))
+        assert (report["format"], report["key"]) == ("starlette", 2)
 
     def test_starlettes_format_in_words(self) -> None:
         result = call("inspect", starlettes({"a": 1}))
@@ -827,7 +842,8 @@ class TestReasons:
             report = self.refused(cookie)
             assert (report["key"], report["content"]) == (key, None)
             assert f"its content is damaged, or not Flask's: {reason}" in report["reasons"][-1]
-            assert call("inspect", cookie).code == 1
+            result = call("inspect", cookie)
+            assert (result.code, result.out.splitlines()[-1]) == (1, "content  unreadable")
 
     def test_unverified_content_expands_to_a_limit_only(self) -> None:
         """A cookie of some kilobytes that stands for 64 MiB costs little, and is shown when a key vouches for it."""

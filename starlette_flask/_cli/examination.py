@@ -132,7 +132,6 @@ def _examine_signed(value: bytes, pieces: list[bytes], expected: Expectation, re
         report.text = render(load(serialized, serializer, not codec or codec.is_text_serializer))
         report.content = strict_json(serialized, report.notes)
     except Exception as error:  # the tags and the nesting may be an attacker's
-        report.text = None
         report.reasons.append(f"its content is damaged, or not Flask's: {type(error).__name__}, {error}")
 
 
@@ -142,8 +141,8 @@ def _opened(value: bytes, expected: Expectation, report: Report) -> SessionCodec
         codec = expected.codec(key)
         try:
             codec.loads(value, expected.lifetime, leeway=expected.leeway)
-        except SignatureExpired as error:
-            _say_age(None if error.date_signed is None else report.age, expected, report)
+        except SignatureExpired:
+            _say_age(report.age, expected, report)
         except BadSignature:
             continue
         except BadPayload:
@@ -202,8 +201,7 @@ def _signed_otherwise(value: bytes, expected: Expectation, report: Report) -> No
     for (number, key), (changes, change), salt, derivation, digest in ways:
         if not Signer(change(key.secret), salt, ".", derivation, getattr(hashlib, digest)).validate(value):
             continue
-        text = salt.decode("latin-1") if isinstance(salt, bytes) else salt
-        options = f" --salt {text}" * (salt != expected.salt)
+        options = f" --salt {salt!s}" * (salt != expected.salt)
         options += f" --key-derivation {derivation}" * (derivation != asked.key_derivation)
         options += f" --digest {digest}" * (digest != asked_digest)
         _say_key(number, key, report)

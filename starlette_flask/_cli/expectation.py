@@ -7,7 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from ..codec import SessionCodec
 from .application import find_middleware
@@ -46,10 +46,11 @@ def expectation(options: argparse.Namespace, notes: list[str]) -> Expectation:
 
     Raises ``ValueError`` or ``OSError`` for an option that cannot be followed.
     """
-    expected = _of_application(options.app, notes) if options.app else Expectation([])
+    keys = options.key_env, options.key_file, options.ask_key
+    expected = _of_application(options.app, notes) if options.app else Expectation(read_keys(*keys))
     changes: dict[str, Any] = {name: given for name in ("name", "salt") if (given := getattr(options, name))}
-    if options.key_env or options.key_file or options.ask_key or not options.app:
-        changes["keys"] = read_keys(options.key_env, options.key_file, options.ask_key)
+    if options.app and any(keys):
+        changes["keys"] = read_keys(*keys)
     signing = dict(expected.signer_kwargs)
     if options.key_derivation:
         signing["key_derivation"] = options.key_derivation
@@ -72,7 +73,7 @@ def _of_application(target: str, notes: list[str]) -> Expectation:
     return Expectation(
         keys=[Key(f"secret_key of {target}", current), *reversed(keys)],
         name=middleware._cookie.name.decode(),
-        salt=codec.salt or b"",
+        salt=cast("bytes", codec.salt),
         signer_kwargs=codec.signer_kwargs,
         serializer=codec.serializer,
         lifetime=middleware._opens_for,
