@@ -222,20 +222,27 @@ class TestHeaders:
         assert seen == [{"user": 7, "x": 1}, {"user": 7}]
         assert reply.set_cookies == []
 
-    def test_what_cannot_be_stored_fails_once(self, caplog: pytest.LogCaptureFixture) -> None:
+    @pytest.mark.parametrize(
+        ("key", "change"),
+        [("x", lambda s: s.update(x=object())), ("cart", lambda s: s["cart"].append(object()))],
+        ids=["at the top", "nested"],
+    )
+    def test_what_cannot_be_stored_fails_once(
+        self, key: str, change: Change, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """As at the response: the page that answers the error goes out, and the loss is reported."""
         inside = SessionMiddleware(app_that(), KEY)
 
         async def page(scope: Any, receive: Any, send: Any) -> None:
-            scope["session"]["x"] = object()
-            with pytest.raises(TypeError, match="'x'"):
+            change(scope["session"])
+            with pytest.raises(TypeError, match=f"'{key}'"):
                 await inside(scope, receive, send)
             await send({"type": "http.response.start", "status": 500})
 
         reply = call(SessionMiddleware(page, KEY), cookie=signed(BEFORE))
         assert (reply.start["status"], reply.set_cookies) == (500, [])
         (text,) = caplog.messages
-        assert text.endswith("because they cannot be stored; changed keys: 'x'")
+        assert text.endswith(f"because they cannot be stored; changed keys: {key!r}")
 
 
 @pytest.mark.parametrize("adapter", [WSGIMiddleware, WsgiToAsgi, AsyncioWSGIMiddleware])

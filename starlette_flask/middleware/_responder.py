@@ -92,20 +92,20 @@ class Responder(SessionInScope):
 
     def hand_on(self, scope: Scope, headers: Iterable[Any]) -> None:
         """Put the session as it is now into the Cookie field, for those who read it there: a mounted Flask app."""
-        changed = self.is_changed()
-        if changed or self.is_foreign():
-            middleware, content = self.middleware, self.session._content() if changed else self.client.content()
-            try:
+        try:
+            changed = self.is_changed()
+            if changed or self.is_foreign():
+                middleware, content = self.middleware, self.session._content() if changed else self.client.content()
                 serialized = middleware.serialize(content)
-            except Exception:  # as if it was saved now
-                self.failed = True
-                raise
-            field = middleware.cookie_field(self.field, content, serialized)
-            scope["headers"] = with_cookie_field(headers, field)
-            self.handed = Stored(serialized, middleware.deserialize)
-        elif self.handed is not self.brought:  # what was handed on before was discarded since
-            scope["headers"] = with_cookie_field(headers, self.field)
-            self.handed = self.brought
+                field = middleware.cookie_field(self.field, content, serialized)
+                scope["headers"] = with_cookie_field(headers, field)
+                self.handed = Stored(serialized, middleware.deserialize)
+            elif self.handed is not self.brought:  # what was handed on before was discarded since
+                scope["headers"] = with_cookie_field(headers, self.field)
+                self.handed = self.brought
+        except Exception:  # as if it was saved now
+            self.failed = True
+            raise
 
     # The response
 
