@@ -207,6 +207,30 @@ class TestDeepSession:
 
         assert call(SessionMiddleware(app, KEY), cookie=cookie).set_cookies == []
 
+    @pytest.mark.parametrize("depth", [300, 380, 420, 460])
+    def test_opened_again_from_deep_within(self, depth: int) -> None:
+        """A date in a list is kept as text, which is read again for each request."""
+        text = b'{"a":%b,"d":[{" d":"Sun, 09 Sep 2001 01:46:40 GMT"}]}' % (b"[" * depth + b"]" * depth)
+        headers = [(b"cookie", b"session=" + fuzz.signed(fuzz.base64_encode(text), KEY))]
+        found: list[Any] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            found.append(scope["session"].new)
+
+        middleware = SessionMiddleware(app, KEY)
+
+        def request(level: int) -> None:
+            if level:
+                request(level - 1)
+            else:
+                with pytest.raises(StopIteration):
+                    middleware({"type": "http", "path": "/", "headers": headers}, None, None).send(None)  # type: ignore[arg-type]
+
+        for level in (0, 300):
+            request(level)
+        assert found[0] is False
+        assert len(found) == 2
+
     @pytest.mark.parametrize("depth", [900, 960, 980])
     def test_logged_out_of(self, depth: int) -> None:
         payload, new = b'{"a":%b}' % (b"[" * depth + b"]" * depth), []
