@@ -111,7 +111,7 @@ def read_value(field: bytes, name: bytes) -> bytes | None:
     # As browsers write it, alone or behind others; 0.2 us less than _find takes.
     if (not at or field[at - 2 : at] == b"; ") and field[start : start + 1] == b"=":
         end = field.find(b";", start)
-        value = field[start + 1 : end if end > 0 else None]
+        value = field[start + 1 : end if end != -1 else None]
         if _BLANK not in value and _TAB not in value:
             return value
     return _find(field, name, at)
@@ -124,7 +124,7 @@ def _find(field: bytes, name: bytes, at: int) -> bytes | None:
         while start and field[start - 1] in _BLANKS:
             start -= 1
         end = field.find(b";", at)
-        if end < 0:
+        if end == -1:
             end = len(field)
         if not start or field[start - 1] == _SEMICOLON:  # the name begins its part
             rest = field[at + len(name) : end].strip(_BLANKS)

@@ -423,6 +423,26 @@ class TestMemory:
             values.add(holds)
         assert values.get(other[0])
 
+    def test_another_thread_may_add_the_same_while_this_one_waits(self) -> None:
+        """It is counted once, too: as many others fit beside it."""
+        entries = [kept(number, {}) for number in range(100, 164)]
+        values = VerifiedValues(64 * (280 + entries[0][1].size()))
+        lock, waited = values._lock, []
+
+        class Taken:
+            def __enter__(self) -> None:
+                values._lock = lock
+                values.add(entries[0][1])
+                waited.append(True)
+
+            def __exit__(self, *_: object) -> None: ...
+
+        values._lock = Taken()  # type: ignore[assignment]
+        for entry in entries:
+            values.add(entry[1])
+        assert waited
+        assert all(values.get(entry[0]) for entry in entries)
+
     def test_without_room_nothing_is_kept(self) -> None:
         values, (value, holds) = VerifiedValues(0), kept(1, SHAPES["small"])
         values.add(holds)

@@ -1,7 +1,7 @@
 """Many threads on one middleware and one codec: each gets, to the byte, what it would get alone.
 
 Every thread lives in a second of its own, so that whatever is kept from one call to the next (verified values, the
-text of a timestamp or of Expires) is another one for the next thread. They run at full speed, and, since a GIL lets
+text of a timestamp) is another one for the next thread. They run at full speed, and, since a GIL lets
 few of their steps meet, also with a switch of threads at any bytecode of the package.
 """
 
@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from email.utils import formatdate
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -27,7 +26,6 @@ from itsdangerous import BadSignature, SignatureExpired, TimestampSigner
 
 import starlette_flask
 from starlette_flask import SessionCodec, SessionMiddleware, codec, verified
-from starlette_flask.cookies import CookieWriter
 from starlette_flask.middleware import sessions
 from tests.asgi import KEY, flask_reader
 from tests.builds import FREE_THREADED
@@ -208,19 +206,6 @@ def test_one_codec(run: Run) -> None:
                 at(second)
             with pytest.raises(BadSignature):
                 shared.loads(forged.dumps(content))
-
-    run(work)
-
-
-def test_one_cookie_writer(run: Run) -> None:
-    """It keeps the text of one second's Expires; where that is another thread's second, it makes its own."""
-    shared = CookieWriter("session")
-    until = [f"session=; Expires={formatdate(second, usegmt=True)}; HttpOnly; Path=/".encode() for second in range(5)]
-
-    def work(worker: int) -> None:
-        for number in range(200):
-            second = (worker + number // 2) % 5  # each twice: made, then perhaps still there
-            assert shared.field(b"", expires=second) == until[second]
 
     run(work)
 
