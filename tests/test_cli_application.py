@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from starlette_flask import SessionCodec, SessionMiddleware
+from starlette_flask._cli.application import _is_theirs
 from starlette_flask.extensions.flask_login import remember_cookie
 from tests import asgi
 
@@ -58,6 +60,8 @@ APPLICATIONS = {
     "around Quart's asgi_app": ASGI + "from quart import Quart\napp = Quart(__name__)\n"
     "app.asgi_app = SessionMiddleware(app.asgi_app, **settings)",
     "Starlette": ASGI + "app = Starlette()\napp.add_middleware(SessionMiddleware, **settings)",
+    "Starlette, by position": ASGI
+    + "app = Starlette()\napp.add_middleware(SessionMiddleware, settings.pop('secret_key'), **settings)",
     "Starlette, further in": ASGI + "from starlette.middleware.cors import CORSMiddleware\n"
     "app = Starlette()\napp.add_middleware(SessionMiddleware, **settings)\napp.add_middleware(CORSMiddleware)",
     "FastAPI, from Flask": ASGI + FLASK + "from fastapi import FastAPI\n"
@@ -72,6 +76,9 @@ APPLICATIONS = {
     "app = Litestar([], middleware=[DefineMiddleware(SessionMiddleware, **settings)])",
     "Litestar, a partial": ASGI + "from litestar import Litestar\n"
     "app = Litestar([], middleware=[partial(SessionMiddleware, **settings)])",
+    "Litestar, a function": ASGI + "from litestar import Litestar\ndef wrap(app):\n"
+    "    return SessionMiddleware(app, **settings) if callable(app) else None\n"
+    "app = Litestar([], middleware=[wrap])",
     "a class of its own": ASGI + "class Mine(SessionMiddleware):\n    pass\n"
     "app = Starlette()\napp.add_middleware(Mine, **settings)",
 }
@@ -219,6 +226,18 @@ app = SessionMiddleware(None, {KEY!r}, serializer=codec.serializer)
         name, _, value = result.out.strip().partition("=")
         assert (name, SessionCodec("current").loads(value)) == ("sid", {"a": 1})
 
+    def test_is_looked_for_in_the_current_folder_first(self, module: Module, tmp_path: Path) -> None:
+        name = module(FLASK)
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / f"{name}.py").write_text("flask_app = None")
+        sys.path.insert(0, str(tmp_path / "elsewhere"))
+        assert inspect("--app", f"{name}:flask_app", f"sid={COOKIE}")["opens"] is True
+
+    @pytest.mark.parametrize(("folder", "theirs"), [("site-packages", True), ("json", False)])
+    def test_its_errors_are_told_with_a_line_that_is_not_pythons(self, folder: str, theirs: bool) -> None:
+        """What is installed for all of this Python's environments is below the standard library."""
+        assert _is_theirs(str(Path(os.__file__).parent / folder / "module.py")) is theirs
+
     def test_prints_where_it_is_not_taken_for_the_report(self, module: Module) -> None:
         name = module("print('loaded')\n" + FLASK)
         result = call("inspect", "--json", "--app", f"{name}:flask_app", f"sid={COOKIE}")
@@ -234,11 +253,13 @@ app = SessionMiddleware(None, {KEY!r}, serializer=codec.serializer)
                 "shop.main:create_app() for a function without arguments that makes it\n",
             ),
             ("", "{}:create_app(1)", "does not name an application"),
-            ("", "{}.py:app", "{}.py is a file: write its module, {}:app"),
+            ("", "{}.py:app", "{}.py is a file: write its module, {}:app\n"),
+            ("", "{}.py:make()", "{}.py is a file: write its module, {}:make()\n"),
             (
                 "",
                 "no_such_module_here:app",
-                "no_such_module_here cannot be imported from {here}: ModuleNotFoundError: ",
+                "no_such_module_here cannot be imported from {here}: ModuleNotFoundError: "
+                "No module named 'no_such_module_here'\n",
             ),
             ("", "{}:app", "{}:app cannot be found: AttributeError: module '{}' has no attribute 'app'"),
             ("\n1 / 0", "{}:app", "{} cannot be imported from {here}: ZeroDivisionError: division by zero ({here}"),
@@ -411,10 +432,10 @@ class TestSettings:
         ("source", "comment"),
         [
             (
-                "class Tag(JSONTag):\n    key = ' x'\n"
+                "class Tag(JSONTag):\n    key = ' x'\nclass Other(JSONTag):\n    key = ' y'\n"
                 "class Own(SecureCookieSessionInterface):\n    serializer = TaggedJSONSerializer()\n"
-                "app.session_interface = Own()\nOwn.serializer.register(Tag)",
-                f"serializer is left out, because the application has tags of its own: Tag{WITHOUT_SERIALIZER}",
+                "app.session_interface = Own()\nOwn.serializer.register(Tag)\nOwn.serializer.register(Other)",
+                f"serializer is left out, because the application has tags of its own: Tag, Other{WITHOUT_SERIALIZER}",
             ),
             (
                 "class Pickles:\n    dumps, loads = staticmethod(pickle.dumps), staticmethod(pickle.loads)\n"
@@ -516,6 +537,13 @@ class TestSettings:
             session = {"_user_id": "ada", "_remember": "set"}
             ours = remember_cookie(session, flask_app.secret_key, **names["REMEMBER_COOKIE"])
         assert ours in theirs
+
+    def test_nothing_is_imported_that_is_not_used(self, module: Module) -> None:
+        lines = call("settings", f"{module(HEAD)}:app").out.splitlines()
+        assert [line for line in lines if "import" in line] == [
+            "import os",
+            "from starlette_flask import SessionMiddleware",
+        ]
 
     def test_of_quart(self, module: Module) -> None:
         result = call("settings", f"{module(APPLICATIONS['a Quart application'])}:app")

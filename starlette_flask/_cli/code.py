@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from inspect import signature
 from typing import Any
 
@@ -82,7 +81,7 @@ def _arguments(flask_app: Any, settings: dict[str, Any], comments: list[str]) ->
 
 
 def _literal(value: Any) -> str:
-    return ascii(value).removeprefix("datetime.") if isinstance(value, timedelta) else ascii(value)
+    return ascii(value).removeprefix("datetime.")  # of a timedelta
 
 
 def _flask_login(flask_app: Any) -> Iterator[str]:
@@ -100,13 +99,13 @@ def _flask_login(flask_app: Any) -> Iterator[str]:
     name = {"remember_cookie": remember["name"]} if "name" in remember else {}
     yield ""
     yield "# Flask-Login's, for the functions of starlette_flask.extensions.flask_login:"
-    for call, arguments in (
-        ("load_user_id(request, SECRET_KEY, **LOAD_USER_ID)", load | name),
-        ("logout_user(request, **LOGOUT_USER)", name),
-        ("remember_cookie(request, SECRET_KEY, **REMEMBER_COOKIE)", remember),
+    for constant, call, arguments in (
+        ("LOAD_USER_ID", "load_user_id(request, SECRET_KEY, **LOAD_USER_ID)", load | name),
+        ("LOGOUT_USER", "logout_user(request, **LOGOUT_USER)", name),
+        ("REMEMBER_COOKIE", "remember_cookie(request, SECRET_KEY, **REMEMBER_COOKIE)", remember),
     ):
         items = (f'"{argument}": {_literal(value)}' for argument, value in arguments.items())
-        yield f"{call.partition('(')[0].upper()} = {{{', '.join(items)}}}  # {call}"
+        yield f"{constant} = {{{', '.join(items)}}}  # {call}"
 
 
 def _key(name: str, secret: str | bytes) -> str:
@@ -153,4 +152,4 @@ def _own_serializer(flask_app: Any) -> str:
 
 
 def _is_own(thing: Any) -> bool:
-    return type(thing).__module__.partition(".")[0] not in ("flask", "quart")
+    return type(thing).__module__.partition(".")[0] != "flask"  # Quart has Flask's
