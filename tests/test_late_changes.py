@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import operator
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -241,6 +242,25 @@ class TestReport:
             session["b"] = 2
             session.get("cart", []).append(2)
         assert lost() == [told("a", why="the request had already ended")] * 2
+
+    @pytest.mark.parametrize(
+        ("change", "key"),
+        [
+            (lambda s: s.setdefault("b", 1), "b"),
+            (lambda s: s.update(b=1), "b"),
+            (lambda s: operator.ior(s, {"b": 1}), "b"),
+            (lambda s: s.pop("a"), "a"),
+            (lambda s: s.popitem(), "a"),
+            (lambda s: operator.delitem(s, "a"), "a"),
+            (lambda s: s.clear(), "a"),
+        ],
+    )
+    def test_each_method_that_changes_it_after_the_request_has_ended(
+        self, change: Change, key: str, lost: Any
+    ) -> None:
+        """The report comes when the change is done: before, there is nothing to see."""
+        change(call(SessionMiddleware(app_that(), KEY), cookie=signed({"a": 1})).scope["session"])
+        assert lost() == [told(key, why="the request had already ended")]
 
     def test_a_change_after_the_end_beside_what_was_saved(self, lost: Any) -> None:
         call(SessionMiddleware(app_that(lambda s: s.update(a=1)), KEY)).scope["session"]["b"] = 2
