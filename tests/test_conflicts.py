@@ -14,7 +14,7 @@ from a2wsgi import WSGIMiddleware
 from fastapi import FastAPI, Request
 from flask_login import LoginManager, UserMixin, login_user, logout_user
 
-from starlette_flask import SessionMiddleware
+from starlette_flask import SessionMiddleware, TaggedJSONSerializer
 from tests.apps.server import serve
 from tests.asgi import KEY, Reply, app_that, call, opened, signed
 
@@ -117,6 +117,30 @@ class TestBothSides:
         assert call(SessionMiddleware(app, KEY), cookie=signed(BEFORE)).saved == {**BEFORE, "a": 1, "b": 2}
         (record,) = [record for record in caplog.records if record.name == "starlette_flask"]
         assert record.getMessage().endswith("the response had already started; changed keys: 'c'")
+
+    def test_what_cannot_be_stored_together_is_reported(self, caplog: pytest.LogCaptureFixture) -> None:
+        """By a serializer of the application's own. The page that answers the error sets the inner cookie, too."""
+
+        class Picky(TaggedJSONSerializer):
+            def dumps(self, value: Any) -> str:
+                if {"a", "b"} <= value.keys():
+                    raise TypeError
+                return super().dumps(value)
+
+        start = {
+            "type": "http.response.start",
+            "headers": [(b"set-cookie", f"session={signed(INNER)}; Path=/".encode())],
+        }
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"]["b"] = 2
+            with pytest.raises(TypeError):
+                await send(start)
+            await send(start)
+
+        assert call(SessionMiddleware(app, KEY, serializer=Picky()), cookie=signed(BEFORE)).saved == INNER
+        (record,) = [record for record in caplog.records if record.name == "starlette_flask"]
+        assert record.getMessage().endswith("because they cannot be stored; changed keys: 'b'")
 
     def test_a_large_one_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         reply = inside(lambda s: s.update(a=1), lambda s: s.update(b=2), max_cookie_size=50)

@@ -215,21 +215,18 @@ class Responder(SessionInScope):
 
     def merge(self, headers: list[Any], inner: list[Any], changed: bool) -> bool:
         """Settle with an application inside that set this cookie, too. Return whether ours took its place."""
-        middleware, client = self.middleware, self.client
-        ours = client.content()
+        middleware, ours = self.middleware, self.client
         if changed:
-            serialized = middleware.serialize(self.session._content())
-            ours = middleware.deserialize(serialized)
-            self.client = Stored(serialized, middleware.deserialize)  # what changes from now on comes too late
+            ours = Stored(middleware.serialize(self.session._content()), middleware.deserialize)
         theirs = parse_set_cookie(bytes(inner[-1][1]), self.path)  # the last one is what the client will keep
-        settled = settle(middleware, theirs, self.handed, client, ours)
-        self.outcome = settled.outcome
+        settled = settle(middleware, theirs, self.handed, self.client, ours.content())
+        if settled.content is not None:
+            field = middleware.render(settled.content, middleware.serialize(settled.content))
+            headers[:] = [header for header in headers if header not in inner]
+            headers.append((b"set-cookie", field))
+        self.client, self.outcome = ours, settled.outcome  # what changes from now on comes too late
         self.warn_lost(settled.reason, settled.lost)
-        if settled.content is None:
-            return False
-        headers[:] = [header for header in headers if header not in inner]
-        headers.append((b"set-cookie", middleware.render(settled.content, middleware.serialize(settled.content))))
-        return True
+        return settled.content is not None
 
     def give_up(self, message: Message) -> Message:
         """Return the page that answers a failed save, without a cookie: what the session is now failed as well."""
