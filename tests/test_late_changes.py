@@ -48,7 +48,7 @@ def lost(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     return warnings
 
 
-def told(*keys: str, path: str = "/", name: str = "session", why: str = "the response had already started") -> str:
+def told(*keys: object, path: str = "/", name: str = "session", why: str = "the response had already started") -> str:
     return (
         f"Changes to session {name!r} were lost on path {path!r} because {why}; "
         f"changed keys: {', '.join(map(repr, keys))}"
@@ -225,6 +225,11 @@ class TestReport:
             with pytest.raises(type(error)):
                 call(SessionMiddleware(app, KEY), error=error)
         assert lost() == [told("a", why="an exception was raised before the response started")]
+
+    def test_what_cannot_be_stored_where_another_layer_answers(self, lost: Any) -> None:
+        with pytest.raises(TypeError):
+            respond(lambda s: s.update({"a": 1, 2: 1}), nothing)
+        assert lost() == [told("a", 2, why="an exception was raised before the response started")]
 
     def test_an_app_that_sends_no_response(self, lost: Any) -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:

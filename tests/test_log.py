@@ -202,6 +202,12 @@ class TestPath:
             "does not send it back there. Set path to '/', unless a proxy strips a prefix."
         ]
 
+    def test_that_is_not_covered_after_one_that_is(self, caplog: pytest.LogCaptureFixture) -> None:
+        middleware = SessionMiddleware(app_that(write), KEY, path="/flask")
+        for path in ("/flask", "/page"):
+            call(middleware, path=path)
+        assert len(warnings(caplog)) == 1
+
     def test_is_no_matter_where_nothing_is_written(self, caplog: pytest.LogCaptureFixture) -> None:
         call(SessionMiddleware(app_that(dict), KEY, path="/flask"), cookie=signed(BEFORE))
         assert warnings(caplog) == []

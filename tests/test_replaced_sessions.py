@@ -237,6 +237,17 @@ def test_behind_a_middleware_further_in_that_has_ended() -> None:
     assert call(SessionMiddleware(app, KEY), cookie=signed(BEFORE)).saved == {"a": 1}
 
 
+def test_an_equal_middleware_shares_ours_behind_one_of_another_name_that_has_ended() -> None:
+    async def nothing(scope: Any, receive: Any, send: Any) -> None: ...
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"]["a"] = 1
+        await SessionMiddleware(nothing, KEY, session_cookie="other")(scope, receive, send)
+        await SessionMiddleware(app_that(lambda session: session.update(b=session["a"])), KEY)(scope, receive, send)
+
+    assert call(SessionMiddleware(app, KEY), cookie=signed(BEFORE)).saved == {**BEFORE, "a": 1, "b": 1}
+
+
 def test_before_a_middleware_further_in_under_another_name() -> None:
     """Its own session stands there when the response starts."""
     inner = SessionMiddleware(app_that(lambda session: session.update(b=2)), KEY, session_cookie="other")

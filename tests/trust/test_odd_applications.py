@@ -298,6 +298,17 @@ class TestNothingRaisesIntoTheApplication:
 
         assert call(SessionMiddleware(app, KEY), cookie=cookie).saved == (None if new == [True] else {})
 
+    def test_the_page_that_answers_a_session_that_cannot_be_read(self) -> None:
+        """Whatever it raised, the application's developer sees it once."""
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"] = RaisingModel()
+            with pytest.raises(RuntimeError):
+                await answer(send)
+            await answer(send, 500)
+
+        assert call(SessionMiddleware(app, KEY), cookie=signed(ADA)).start["status"] == 500
+
     def test_a_late_session_that_cannot_be_read(self) -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await answer(send)
