@@ -428,10 +428,11 @@ class TestEnd:
             app_that(lambda s: s.get("cart")),
             app_that(lambda s: s.update(a=1)),
             SessionMiddleware(app_that(lambda s: s.update(a=1)), KEY),
+            copying(SessionMiddleware(app_that(lambda s: s.update(a=1)), KEY)),
             SessionMiddleware(app_that(lambda s: s.update(a=1)), KEY, "other"),
             replacing({"a": 1}),
         ],
-        ids=["read", "written", "shared", "beside another", "replaced"],
+        ids=["read", "written", "shared", "shared in a copy", "beside another", "replaced"],
     )
     def test_frees_its_objects_without_the_garbage_collector(self, app: ASGIApp) -> None:
         """Also where the server's send leads to the scope, as uvicorn's does."""

@@ -750,6 +750,7 @@ class TestResponse:
             ([(b"vary", b"Accept-Encoding")], ["Accept-Encoding, Cookie"]),
             ([(b"Vary", b"Origin,Accept")], ["Origin, Accept, Cookie"]),
             ([(b"vary", b"Origin"), (b"x", b"y"), (b"VARY", b"Accept, Range")], ["Origin, Accept, Range, Cookie"]),
+            ([(b"vary", b"Origin"), (b"vary", b"Accept"), (b"vary", b"Range")], ["Origin, Accept, Range, Cookie"]),
             ([(b"vary", b"cookie")], ["cookie"]),
             ([(b"vary", b"Origin, COOKIE")], ["Origin, COOKIE"]),
             ([(b"vary", b"Origin"), (b"vary", b"Cookie")], ["Origin", "Cookie"]),

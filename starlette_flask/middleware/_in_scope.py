@@ -101,7 +101,7 @@ class SessionInScope:
             scope[KEY] = self.outer
         if self.outside is not NOTHING:
             scope["session"] = self.outside
-        self.scope, self.copies, self.outer = {}, (), None
+        self.scope, self.copies = {}, ()
 
 
 def traces_of(scope: Scope) -> Traces:
