@@ -123,8 +123,7 @@ class Session(dict[str, Any]):
     def _expose_all(self) -> None:
         self._exposed = frozenset(key for key, value in _items(self) if type(value) not in IMMUTABLE)
 
-    # Reading. `__iter__` being a method of ours makes `dict(session)`, `{**session}` and `{} | session` go through
-    # `keys` and `__getitem__`.
+    # Reading. `__iter__` being a method of ours makes `dict(session)` and `{**session}` go through `keys`.
 
     def __getitem__(self, key: str) -> Any:
         self.accessed = True
@@ -187,6 +186,11 @@ class Session(dict[str, Any]):
         self.accessed = True
         self._expose_all()
         return super().__or__(other)
+
+    def __ror__(self, other: Any, /) -> Any:
+        self.accessed = True  # also where it fails
+        self._expose_all()
+        return super().__ror__(other)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {super().__len__()} keys{', modified' if self._modified else ''}>"

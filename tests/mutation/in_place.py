@@ -9,10 +9,12 @@ from __future__ import annotations
 import gc
 import inspect
 import json
+import mmap
 import os
 import resource
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -43,6 +45,10 @@ class InPlace:
     def __init__(self, module: Path, tasks: Sequence[Task], result: Path) -> None:
         self._module, self._tasks, self._result = module, tasks, result
         self._outcomes = [""] * len(tasks)
+        #: For each task, the number of the test that failed, written by its fork.
+        self._failed = memoryview(mmap.mmap(-1, 4 * len(tasks))).cast("i")
+        #: How often each test failed: such are tried first, as the next mutant is often of the same line.
+        self._noticed: Counter[str] = Counter()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -51,6 +57,9 @@ class InPlace:
         for each in gc.get_objects():
             if type(each) is FunctionType and each.__code__ in living:
                 living[each.__code__].append(each)
+        files = list(dict.fromkeys(item.path for item in session.items))
+        seconds = {test: taken for task in self._tasks for test, taken in task.tests.items()}
+        self._items = sorted(session.items, key=lambda item: (files.index(item.path), seconds.get(item.nodeid, 0)))
         gc.collect()
         gc.freeze()
         running: dict[int, tuple[int, float]] = {}
@@ -63,7 +72,7 @@ class InPlace:
                 running[process] = index, time.monotonic() + 10 * task.seconds  # others may need the machine, too
             else:
                 os.setsid()
-                os._exit(_test(session, task, [(each, new) for old, new in changed for each in living[old]]))
+                os._exit(self._test(session, index, [(each, new) for old, new in changed for each in living[old]]))
             while len(running) == WORKERS:
                 self._collect(running)
         while running:
@@ -77,8 +86,32 @@ class InPlace:
             if (code := reap(process, end)) is not None:
                 known = {PASSED: "passed", UNDECIDED: "", **dict.fromkeys(OUT_OF_TIME, "timeout")}
                 self._outcomes[index] = known.get(code, "killed")
+                if code == FAILED:
+                    self._noticed[self._items[self._failed[index]].nodeid] += 1
                 del running[process]
         time.sleep(0.002)
+
+    def _test(self, session: pytest.Session, index: int, changed: Sequence[tuple[FunctionType, CodeType]]) -> int:
+        """Run a mutant's tests on its code. Return ``FAILED`` where one fails, else ``PASSED`` or ``UNDECIDED``."""
+        task = self._tasks[index]
+        restrict(task.seconds)
+        try:
+            for function, code in changed:
+                function.__code__ = code
+        except ValueError:  # it has other variables of the functions around it
+            return UNDECIDED
+        numbers = [number for number, item in enumerate(self._items) if item.nodeid in task.tests]
+        numbers.sort(key=lambda number: -self._noticed[self._items[number].nodeid])
+        try:
+            for number, following in zip_longest(numbers, numbers[1:]):
+                item, self._failed[index] = self._items[number], number
+                nextitem = None if following is None else self._items[following]
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+                if session.testsfailed:
+                    return FAILED
+        except BaseException:  # what pytest lets pass must not go on as another copy of the parent
+            return FAILED
+        return PASSED
 
 
 def restrict(seconds: int) -> None:
@@ -110,24 +143,3 @@ def functions(code: CodeType) -> Iterator[CodeType]:
                 yield constant
             else:  # the body of a class
                 yield from functions(constant)
-
-
-def _test(session: pytest.Session, task: Task, changed: Sequence[tuple[FunctionType, CodeType]]) -> int:
-    """Run a mutant's tests on its code. Return ``FAILED`` where one fails, else ``PASSED`` or ``UNDECIDED``."""
-    restrict(task.seconds)
-    try:
-        for function, code in changed:
-            function.__code__ = code
-    except ValueError:  # it has other variables of the functions around it
-        return UNDECIDED
-    items = [item for item in session.items if item.nodeid in task.tests]
-    files = list(dict.fromkeys(item.path for item in items))
-    items.sort(key=lambda item: (files.index(item.path), task.tests[item.nodeid]))  # what is quick notices most
-    try:
-        for item, following in zip_longest(items, items[1:]):
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if session.testsfailed:
-                return FAILED
-    except BaseException:  # what pytest lets pass must not go on as another copy of the parent
-        return FAILED
-    return PASSED
