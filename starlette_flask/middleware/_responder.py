@@ -37,8 +37,8 @@ class Responder(SessionInScope):
     cookie, too, both sides are merged from what was ``handed`` on to it.
     """
 
-    #: The type of the message that did or could have brought the cookie, once it was sent.
-    started = ""
+    #: Whether the message that did or could have brought the cookie was sent, or none will be.
+    started = False
     #: Why what is changed from then on is lost.
     too_late = "the response had already started"
     #: Whether a save has failed.
@@ -120,7 +120,7 @@ class Responder(SessionInScope):
                     self.failed = True
                     raise
                 message = self.give_up(message)  # this is the page that answers the error
-            self.started = message["type"]
+            self.started = True
             if self.outside is not NOTHING:
                 return self.send_out(message)
         return self.server_send(message)
@@ -250,7 +250,7 @@ class Responder(SessionInScope):
         if session._dirty or session._exposed or self.copies or self.scope.get("session") is not session:
             self.report_late_changes(unsent)
         if not self.started:
-            self.started = "nothing"  # and nothing will bring it now
+            self.started = True  # as nothing will bring it now
             self.outcome = f"not saved, as {unsent}"
         session._end(partial(_report_after_end, self.middleware, self.path, self.client))
         if debugs():
