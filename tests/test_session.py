@@ -47,6 +47,7 @@ READS: dict[str, Callable[[Any], Any]] = {
     "__or__": lambda d: d | {"user": "eve", "x": 1},
     "__or__ with no dict": lambda d: d | [("x", 1)],
     "__ror__": lambda d: {"user": "eve", "x": 1} | d,
+    "__ror__ with no dict": lambda d: [("x", 1)] | d,
     "unpacking": lambda d: {**d},
     "unpacking as arguments": lambda d: dict(**d),
     "unpacking as a list": lambda d: [*d],
