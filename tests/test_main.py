@@ -561,7 +561,8 @@ class TestReasons:
             "none of the keys signed it ($SECRET_KEY): another key did, or it was changed since"
         ]
         assert (report["content"], report["key"]) == ({"user": 1}, None)
-        assert "NOT VERIFIED" in call("inspect", value({"user": 1}), SECRET_KEY="another").out
+        out = call("inspect", value({"user": 1}), SECRET_KEY="another").out
+        assert ("NOT VERIFIED" in out, "\nkey " in out) == (True, False)
         two = inspect("--key-env", "A", "--key-env", "B", value({"user": 1}), A="another", B="a third")
         assert two["reasons"] == ["none of the keys signed it ($A, $B): another key did, or it was changed since"]
 
@@ -844,6 +845,12 @@ class TestReasons:
             assert f"its content is damaged, or not Flask's: {reason}" in report["reasons"][-1]
             result = call("inspect", cookie)
             assert (result.code, result.out.splitlines()[-1]) == (1, "content  unreadable")
+
+    @pytest.mark.parametrize(("size", "shown"), [((1 << 20) - 1, True), (3 << 19, False)])
+    def test_unverified_content_is_expanded_up_to_1_mib(self, size: int, shown: bool) -> None:
+        serialized = b'{"a":"' + b"a" * (size - 8) + b'"}'
+        content = inspect(stdin=signed(b"." + base64_encode(zlib.compress(serialized))).encode())["content"]
+        assert (content is not None) is shown
 
     def test_unverified_content_expands_to_a_limit_only(self) -> None:
         """A cookie of some kilobytes that stands for 64 MiB costs little, and is shown when a key vouches for it."""

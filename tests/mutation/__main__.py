@@ -353,6 +353,8 @@ def test_in_place(found: list[Mutant], base: Baseline, file: str, scratch: Path)
         for mutant, chosen in zip(found, tests, strict=True)
         if chosen
     ]
+    if not tasks:
+        return [""] * len(found)
     copy, log, result = scratch / "copy0", scratch / "log", scratch / "outcomes.json"
     plugin = InPlace(copy / PACKAGE / file, tasks, result)
     # Tests share what standard output is captured to, so it is not.
