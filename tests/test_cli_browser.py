@@ -197,10 +197,12 @@ class TestKept:
         assert f"\nnotes    - {note}\n" in call("inspect", f"Set-Cookie: session={COOKIE}{attributes}").out
 
     @pytest.mark.parametrize("same_site", ["", "; SameSite=Strict", "; SameSite=Lax", "; SameSite=None"])
-    def test_nothing_is_of_an_ordinary_cookie(self, same_site: str) -> None:
-        attributes = f"; Secure; HttpOnly; Path=/{same_site}"
+    @pytest.mark.parametrize("partitioned", ["", "; Partitioned"])
+    def test_nothing_is_of_an_ordinary_cookie(self, same_site: str, partitioned: str) -> None:
+        attributes = f"; Secure; HttpOnly; Path=/{same_site}{partitioned}"
         assert browser(attributes)[1]["notes"] == []
-        assert "(Partitioned)" not in call("inspect", f"Set-Cookie: session={COOKIE}{attributes}").out
+        out = call("inspect", f"Set-Cookie: session={COOKIE}{attributes}").out
+        assert ("(Partitioned)" in out) is bool(partitioned)
 
     def test_what_is_wrong_with_its_value_comes_first(self) -> None:
         _, report = browser("; Max-Age=0", key="another")

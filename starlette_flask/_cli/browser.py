@@ -17,7 +17,7 @@ from ..cookies import SetCookie, _missing_for_prefix, parse_set_cookie
 
 _LONGEST_PAIR = 4096  # bytes of name and value together (RFC 6265bis 5.6)
 _LONGEST_LIFE = timedelta(days=400)  # what an expiry date is cut down to (RFC 6265bis 5.5)
-_CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROLS = re.compile(b"[\x00-\x08\x0a-\x1f\x7f]")
 _KNOWN = {"expires", "max-age", "domain", "path", "secure", "httponly", "samesite", "partitioned"}
 _HTTPS_ONLY = "https only, and accepts it over https only (some browsers make an exception for http://localhost)"
 _FROM_OTHER_SITES = {

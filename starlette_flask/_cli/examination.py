@@ -24,7 +24,7 @@ from .content import MOST, expand, load, render, strict_json
 from .cookie_text import Cookie
 from .expectation import DERIVATIONS, DIGESTS, Expectation, digest_name
 from .keys import Key
-from .report import FORMATS, Report, duration
+from .report import FORMATS, Report, duration, lifetime_in_words
 
 _ANY = Key("", b"any")  # to ask how an application signs, whatever its keys
 
@@ -68,7 +68,7 @@ def examine(cookie: Cookie, expected: Expectation, notes: list[str]) -> Report:
         size=cookie.size,
         size_of=cookie.size_of,
         lifetime=expected.lifetime,
-        lifetime_source=expected.lifetime_from or "assumed",
+        lifetime_source=expected.lifetime_source,
         keys=[key.source for key in expected.keys],
         notes=[*notes, *cookie.notes],
         reasons=reasons,
@@ -236,7 +236,5 @@ def _say_age(age: int | None, expected: Expectation, report: Report) -> None:
         ahead = "" if age is None else f", by {duration(-age)}"
         report.reasons.append(f"it is from the future{ahead}: the clocks differ; leeway allows for some seconds")
     else:
-        source = expected.lifetime_from or "assumed, Flask's default"
-        report.reasons.append(
-            f"it has expired: it is {duration(age)} old, and the lifetime is {duration(expected.lifetime)} ({source})"
-        )
+        lifetime = lifetime_in_words(expected.lifetime, expected.lifetime_source)
+        report.reasons.append(f"it has expired: it is {duration(age)} old, and the lifetime is {lifetime}")

@@ -12,6 +12,7 @@ from typing import Any, cast
 from ..codec import SessionCodec
 from .application import find_middleware
 from .keys import Key, read_keys
+from .report import ASSUMED
 
 DERIVATIONS = ("hmac", "django-concat", "concat", "none")
 DIGESTS = {"sha1": 27, "sha256": 43, "sha384": 64, "sha512": 86}  # and the length of a signature
@@ -22,7 +23,7 @@ def digest_name(method: Any) -> str:
     return getattr(hmac.new(b"", b"", method), "name", "").removeprefix("hmac-")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Expectation:
     """What an application expects of its session cookie, as far as this program was told."""
 
@@ -32,7 +33,7 @@ class Expectation:
     signer_kwargs: Mapping[str, Any] = field(default_factory=dict[str, Any])
     serializer: Any = None
     lifetime: int = 31 * 86400  #: seconds that a signature is valid
-    lifetime_from: str = ""  #: what says so; nothing if it is assumed
+    lifetime_source: str = ASSUMED  #: what says so
     leeway: int = 0
     accepts_starlette: bool = False
 
@@ -57,7 +58,7 @@ def expectation(options: argparse.Namespace, notes: list[str]) -> Expectation:
     if options.digest:
         signing["digest_method"] = getattr(hashlib, options.digest)
     if (max_age := getattr(options, "max_age", None)) is not None:  # "sign" has no such option
-        changes |= {"lifetime": max_age, "lifetime_from": "--max-age"}
+        changes |= {"lifetime": max_age, "lifetime_source": "--max-age"}
     return replace(expected, signer_kwargs=signing, **changes)
 
 
@@ -77,7 +78,7 @@ def _of_application(target: str, notes: list[str]) -> Expectation:
         signer_kwargs=codec.signer_kwargs,
         serializer=codec.serializer,
         lifetime=middleware._opens_for,
-        lifetime_from=f"{setting} of {target}",
+        lifetime_source=f"{setting} of {target}",
         leeway=middleware._leeway,
         accepts_starlette=middleware._starlette is not None,
     )

@@ -13,6 +13,7 @@ from .terminal import Lines
 _SIZE_LIMIT = 4093  # Flask's MAX_COOKIE_SIZE
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _LIFETIME = "PERMANENT_SESSION_LIFETIME in Flask, max_age in Starlette"
+ASSUMED = "assumed"  #: what says how long a signature is valid where nothing does
 FORMATS = {
     "deleted": 'no session: a deleted cookie is set to nothing or "null"',
     "django": "a value of Django's signing, with colons between its parts",
@@ -77,8 +78,7 @@ def lines(report: Report) -> Lines:
     shown += _verdict_lines(report)
     shown += [("red", f"         - {reason}") for reason in report.reasons]
     if report.keys and report.age is not None:
-        source = "assumed, Flask's default" if report.lifetime_source == "assumed" else report.lifetime_source
-        shown.append(("", f"lifetime {duration(report.lifetime)} ({source}); {_LIFETIME}"))
+        shown.append(("", f"lifetime {lifetime_in_words(report.lifetime, report.lifetime_source)}; {_LIFETIME}"))
     if report.keys:
         shown.append(("", f"tried    {', '.join(f'{number}. {key}' for number, key in enumerate(report.keys, 1))}"))
     if report.signer is not None:
@@ -97,7 +97,7 @@ def _verdict_lines(report: Report) -> Lines:
     if not report.opens:
         return [("red", "opens    no, because")]
     until = _later(report.signed_at, report.lifetime)
-    if report.lifetime_source == "assumed":
+    if report.lifetime_source == ASSUMED:
         until += f", if the lifetime is {duration(report.lifetime)}, which is assumed: give --max-age or --app"
     return [("green", f"opens    yes, until {until}")]
 
@@ -119,6 +119,12 @@ def _title(report: Report) -> tuple[str, str]:
     if report.is_verified:
         return "green", "content  verified"
     return "yellow", f"content  signed with key {report.key}, but not as a session of this application"
+
+
+def lifetime_in_words(seconds: int, source: str) -> str:
+    """Return how long a signature is valid, and what says so."""
+    default = ", Flask's default" * (source == ASSUMED)
+    return f"{duration(seconds)} ({source}{default})"
 
 
 def duration(seconds: int) -> str:
