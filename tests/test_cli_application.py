@@ -17,6 +17,7 @@ import time_machine
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+import starlette_flask
 from starlette_flask import SessionCodec, SessionMiddleware
 from starlette_flask._cli.application import _is_theirs
 from starlette_flask.extensions.flask_login import remember_cookie
@@ -233,10 +234,21 @@ app = SessionMiddleware(None, {KEY!r}, serializer=codec.serializer)
         sys.path.insert(0, str(tmp_path / "elsewhere"))
         assert inspect("--app", f"{name}:flask_app", f"sid={COOKIE}")["opens"] is True
 
-    @pytest.mark.parametrize(("folder", "theirs"), [("site-packages", True), ("json", False)])
-    def test_its_errors_are_told_with_a_line_that_is_not_pythons(self, folder: str, theirs: bool) -> None:
+    @pytest.mark.parametrize(
+        ("folder", "theirs"),
+        [
+            (Path(os.__file__).parent / "site-packages", True),
+            (Path(os.__file__).parent / "json", False),
+            (Path(starlette_flask.__file__).parents[1], True),
+            (Path(starlette_flask.__file__).parent, False),
+        ],
+        ids=["installed", "Python's", "beside ours", "ours"],
+    )
+    def test_its_errors_are_told_with_a_line_that_is_neither_pythons_nor_ours(
+        self, folder: Path, theirs: bool
+    ) -> None:
         """What is installed for all of this Python's environments is below the standard library."""
-        assert _is_theirs(str(Path(os.__file__).parent / folder / "module.py")) is theirs
+        assert _is_theirs(str(folder / "module.py")) is theirs
 
     def test_prints_where_it_is_not_taken_for_the_report(self, module: Module) -> None:
         name = module("print('loaded')\n" + FLASK)
