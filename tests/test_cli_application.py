@@ -543,6 +543,8 @@ class TestSettings:
         name = config.get("REMEMBER_COOKIE_NAME")
         assert names["LOAD_USER_ID"].get("protection", "basic") == protection
         assert names["LOAD_USER_ID"].get("remember_cookie") == names["LOGOUT_USER"].get("remember_cookie") == name
+        refreshes = names["REMEMBER_COOKIE"].get("refresh_each_request", False)
+        assert refreshes is config.get("REMEMBER_COOKIE_REFRESH_EACH_REQUEST", False)
         flask_app = sys.modules[found].app
         with time_machine.travel(NOW, tick=False):
             theirs = flask_app.test_client().get("/").headers.getlist("Set-Cookie")
