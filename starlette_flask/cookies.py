@@ -320,7 +320,7 @@ def quote_value(value: str) -> bytes:
     if is_cookie_value(value):
         return value.encode()
     return b'"%b"' % _NOT_IN_QUOTES.sub(
-        lambda m: b"\\" + m[0] if m[0] in b'"\\' else b"\\%03o" % m[0][0], value.encode()
+        lambda m: b"\\" + m[0] if m[0] in (b'"', b"\\") else b"\\%03o" % m[0][0], value.encode()
     )
 
 

@@ -266,6 +266,7 @@ class TestPath:
             ("/a/", "/a/b", True),
             ("/a/", "/a", False),
             ("/a", "/ab", False),
+            ("/aX", "/a/b", False),
             ("/a", "/", False),
             ("/a b", "/a b/c", True),
         ],
@@ -589,7 +590,7 @@ class TestWithPair:
         [
             (b"X=1; s=2; a=X", b"s=3; X=1; a=X"),
             (b"a=1; s=2", b"s=3; a=1"),
-            (b'a="x; s=1"; s=2', b's=3; a="x; s=1"'),
+            (b'a="x; s=1;y"; s=2', b's=3; a="x; s=1;y"'),
             (b"", b"s=3"),
         ],
     )
