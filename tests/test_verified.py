@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import sys
 import time
 import tracemalloc
 import zlib
@@ -386,6 +387,11 @@ class TestMemory:
         assert most < room
         assert most > room / 2
         assert len(found) < 300
+
+    def test_a_text_counts_twice_where_its_utf_8_may_be_kept_beside_it(self) -> None:
+        """Also where there is no UTF-8 of it: half a surrogate."""
+        sizes = [Stored({"a": text}, dict).size() - sys.getsizeof(text) for text in ("x" * 90, "\ud800" * 30)]
+        assert sizes[1] - sizes[0] == 90
 
     def test_ten_thousand_log_ins_fit_into_16_mebibytes(self) -> None:
         values = VerifiedValues(16 << 20)
