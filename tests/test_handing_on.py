@@ -288,8 +288,8 @@ class TestCopiedScope:
         """`ProxyFixMiddleware` makes a deep copy."""
         start = {"http": "http.response.start", "websocket": "websocket.accept"}[kind]
         app = SessionMiddleware(layer(app_that(lambda s: s["cart"].append(2), start=start)), KEY)
-        for outside in (app, SessionMiddleware(app, KEY, "other")):
-            assert call(outside, cookie=signed(BEFORE), kind=kind).saved == {"user": 7, "cart": [1, 2]}
+        for outside, scope in ((app, {}), (SessionMiddleware(app, KEY, "other"), {}), (app, {"session": {}})):
+            assert call(outside, cookie=signed(BEFORE), kind=kind, **scope).saved == {"user": 7, "cart": [1, 2]}
 
     @pytest.mark.parametrize("by", [dict, copy.copy, copy.deepcopy])
     @pytest.mark.parametrize(("value", "saved"), [({"new": 1}, {"new": 1}), (None, {}), (dict(BEFORE), None)])

@@ -141,6 +141,15 @@ class TestDebugLine:
         assert told not in first
         assert second == outcome + told * tells
 
+    @pytest.mark.parametrize("cookie", [None, signed(BEFORE)], ids=["no cookie", "a change, then none"])
+    def test_two_requests_that_did_not(self, cookie: str | None, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG, "starlette_flask")
+        middleware = SessionMiddleware(app_that(write), KEY)
+        for change in (write, write if cookie is None else dict):
+            middleware.app = app_that(change)
+            call(middleware, cookie=cookie)
+        assert "another request" not in caplog.text
+
     @pytest.mark.parametrize(("others", "tells"), [(63, True), (64, False)])
     def test_the_last_64_that_changed_one_are_remembered(
         self, others: int, tells: bool, caplog: pytest.LogCaptureFixture

@@ -122,6 +122,8 @@ TESTS: dict[str, list[str]] = {
         "test_handing_on.py",
         "test_log.py",
         "test_sessions.py",
+        "test_conflicts.py",
+        "trust/test_odd_applications.py",
     ],
     "middleware/_responder.py": [
         "test_conflicts.py",
