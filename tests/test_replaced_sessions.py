@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import ChainMap, UserDict
 from collections.abc import Callable, Iterator
@@ -411,3 +412,22 @@ class TestLitestar:
         assert response.is_success
         assert "set-cookie" not in response.headers
         assert "vary" not in response.headers
+
+
+def test_a_middleware_of_another_name_that_still_runs_has_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    """Its session stands in the scope when ours ends, and is no replacement of ours."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        waits = asyncio.Event()
+
+        async def inner(scope: Any, receive: Any, send: Any) -> None:
+            waits.set()
+            await asyncio.sleep(3600)
+
+        scope["task"] = asyncio.create_task(SessionMiddleware(inner, KEY, "other")(scope, receive, send))
+        await waits.wait()
+        assert scope["session"] == {}
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    assert call(SessionMiddleware(app, KEY), cookie=signed(BEFORE)).saved is None
+    assert caplog.messages == []
