@@ -18,6 +18,7 @@ import flask
 import msgspec
 import pytest
 import time_machine
+from itsdangerous import BadPayload
 
 from starlette_flask import JSONTag, SessionCodec, SessionMiddleware, TaggedJSONSerializer
 from starlette_flask.contents import Stored, stored
@@ -105,6 +106,21 @@ class TestOpening:
         serializer.broken = True
         call(middleware, cookie=cookie)
         assert seen == [{"user": 7}, {}]
+
+
+def test_what_is_kept_and_cannot_be_read_again_is_an_empty_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from deep within a stack, on the Pythons that count it: a date in a list is kept as text."""
+    seen: list[Any] = []
+    middleware = SessionMiddleware(app_that(lambda s: seen.append(dict(s))), KEY)
+    cookie = signed({"days": [datetime(2001, 9, 9, tzinfo=timezone.utc)]})
+    call(middleware, cookie=cookie)
+
+    def fail(*_: Any) -> Any:
+        raise BadPayload("too deep")
+
+    monkeypatch.setattr(SessionCodec, "deserialize", fail)
+    call(middleware, cookie=cookie)
+    assert ("days" in seen[0], seen[1]) == (True, {})
 
 
 class TestIsolation:
