@@ -58,7 +58,7 @@ def _same_parts(a: Any, b: Any) -> bool:
         elif isinstance(a, (list, tuple)):
             if len(cast("Sequence[Any]", a)) != len(b):
                 return False
-            pairs.extend(zip(cast("Sequence[Any]", a), b))  # noqa: B905  # they are as long
+            pairs.extend(zip(cast("Sequence[Any]", a), b, strict=True))
         elif isinstance(a, float):
             if not (a == b and copysign(1, a) == copysign(1, b)) and not (a != a and b != b):
                 return False
@@ -187,7 +187,7 @@ class Stored:
             for part in parts:  # what it does not count; a function for it takes 1 us more
                 if isinstance(part, str):
                     if not part.isascii():  # as soon as a serializer in C asks for its UTF-8, the text keeps that
-                        size += len(part.encode(errors="surrogatepass"))
+                        size += len(part.encode(errors="surrogatepass")) + 1
                 elif type(part) in _WITH_PARTS:
                     size += 100
             self._size = size

@@ -97,7 +97,7 @@ def find_middleware(target: str, notes: list[str]) -> SessionMiddleware:
                 flask_app = thing
             pending += _inside(thing)
         if flask_app is not None:
-            return _of_flask(flask_app)[1]
+            return SessionMiddleware(_nowhere, **flask_settings(flask_app))
     raise ValueError(_nothing_in(application, target))
 
 
@@ -110,13 +110,9 @@ def find_flask_settings(target: str, notes: list[str]) -> tuple[Any, Settings]:
     if not hasattr(flask_app, "session_interface"):
         raise ValueError(_nothing_in(flask_app, target, "Flask or Quart application"))
     with _noted(notes), _told(f"the settings of {target} cannot be read"):
-        return flask_app, _of_flask(flask_app)[0]
-
-
-def _of_flask(flask_app: Any) -> tuple[Settings, SessionMiddleware]:
-    """Return the session settings of a Flask or Quart application, and a middleware that has taken them."""
-    settings = flask_settings(flask_app)
-    return settings, SessionMiddleware(_nowhere, **settings)
+        settings = flask_settings(flask_app)
+        SessionMiddleware(_nowhere, **settings)
+    return flask_app, settings
 
 
 def _nothing_in(thing: Any, target: str, wanted: str = "Flask or Quart application and no SessionMiddleware") -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from itsdangerous import want_bytes
 
 from ..extensions.flask_login import remember_cookie
+from ..middleware.flask_settings import _is_framework
 from ..middleware.sessions import SessionMiddleware
 from .application import find_flask_settings
 from .expectation import digest_name
@@ -142,14 +143,10 @@ def _digest(method: Any) -> str | None:
 def _own_serializer(flask_app: Any) -> str:
     """Say what makes the bytes of an application's sessions differ from those of Flask's own JSON with tags."""
     serializer, provider = flask_app.session_interface.serializer, flask_app.json
-    if _is_own(serializer):
+    if not _is_framework(serializer):
         return f"the application has its own, {type(serializer).__name__}"
-    if tags := [type(tag).__name__ for tag in serializer.order if _is_own(tag)]:
+    if tags := [type(tag).__name__ for tag in serializer.order if not _is_framework(tag)]:
         return f"the application has tags of its own: {', '.join(tags)}"
-    if _is_own(provider):
+    if not _is_framework(provider):
         return f"the application's JSON is its own, {type(provider).__name__}"
     return "the application's JSON has other settings, or is Quart's, which keeps keys in their order"
-
-
-def _is_own(thing: Any) -> bool:
-    return type(thing).__module__.partition(".")[0] != "flask"  # Quart has Flask's

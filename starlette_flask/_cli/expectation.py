@@ -23,7 +23,7 @@ def digest_name(method: Any) -> str:
     return getattr(hmac.new(b"", b"", method), "name", "").removeprefix("hmac-")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Expectation:
     """What an application expects of its session cookie, as far as this program was told."""
 

@@ -58,7 +58,7 @@ class Report:
 
     def json(self) -> str:
         """Return one line of JSON, as RFC 8259 has it."""
-        return json.dumps({key: value for key, value in vars(self).items() if key not in _FOR_PEOPLE})
+        return json.dumps({key: value for key, value in vars(self).items() if key not in _FOR_PEOPLE}, allow_nan=False)
 
 
 def lines(report: Report) -> Lines:

@@ -235,7 +235,7 @@ def _quart_dumps(value: Any, **settings: Any) -> str:
     return json.dumps(value, default=json_default, **settings)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _TaggedJSON:
     """An application's own tags and its own JSON. Tags that it registers later count, too."""
 
@@ -250,7 +250,7 @@ class _TaggedJSON:
         return untag_all(self._tagged.untag, self._loads(value))
 
 
-@dataclass
+@dataclass(frozen=True)
 class _OfApplication:
     """A serializer that belongs to an application, called in a context of it: there ``current_app`` is known."""
 

@@ -106,7 +106,7 @@ class SessionMiddleware:
         empty = cast("object", self._codec.serialize({}))  # whatever an own serializer gives
         if not isinstance(empty, bytes):
             raise TypeError(f"serializer: dumps() must return a str or bytes, not {type(empty).__name__}")
-        if not is_cookie_value(self._codec.dumps({})):
+        if not is_cookie_value(self._codec.sign(self._codec.pack(empty), 0).decode()):
             raise ValueError("signer_kwargs: 'sep' is not allowed in cookie values")
         self._cookie = CookieWriter(
             session_cookie,
@@ -211,7 +211,7 @@ class SessionMiddleware:
             return None
         content, signed_at = opened
         try:
-            self._codec.serialize(content)
+            self._codec.serialize(content)  # else it could not be rewritten
             frozen = freeze(content)
         except Exception:  # a serializer of the application's own may refuse anything, and depth has its limits
             return None
