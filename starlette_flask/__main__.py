@@ -31,10 +31,10 @@ _MOST = 1 << 20  # bytes to read
 
 _KEYS = f"""\
 Secret keys come from --key-env, --key-file (one a line, the current key first,
-then the fallbacks), --ask-key and --app; without these, from the environment
-variables {" and ".join(VARIABLES)}, both if both are set. A key is never
-an argument, where the list of processes and the shell's history would show it,
-and is never printed.
+then the fallbacks) and --ask-key; without these, from --app; without that, from
+the environment variables {" and ".join(VARIABLES)}, both if both are
+set. A key is never an argument, where the process list and the shell's history
+would show it, and is never printed.
 """
 _APP = """\
 --app takes a Flask or Quart application, or an ASGI application that has
@@ -117,7 +117,7 @@ _SETTINGS = """\
 Print the session settings of a Flask or Quart application as Python code that
 gives them to an ASGI application, for the day when Flask goes, and those of
 Flask-Login where the application has it. Keys are left out; what cannot be
-written as code is told in a comment.
+written as code is noted in a comment.
 
 APPLICATION is MODULE:ATTRIBUTE, or MODULE:FACTORY() for a function without
 arguments. The module is imported, from the current folder if it is there.
@@ -165,7 +165,7 @@ def _sign(options: argparse.Namespace) -> tuple[Lines, int]:
     try:
         content = (TaggedJSONSerializer() if options.tagged else json).loads(text)
     except Exception as error:  # a tag may raise anything
-        raise ValueError(f"this is no JSON, or its tags are wrong: {error}") from error
+        raise ValueError(f"this is not valid JSON, or its tags are wrong: {error}") from error
     if not is_dict(content):
         raise ValueError('a session is a JSON object, such as {"user": 1}')
     if options.permanent:
@@ -213,7 +213,7 @@ def _version_of(distribution: str) -> str:
 
 def _no_key(_: str) -> NoReturn:
     raise argparse.ArgumentTypeError(
-        "a key is no argument, the list of processes and the shell's history would show it: "
+        "do not pass a key as an argument, where the process list and the shell's history would show it: "
         "use --key-env, --key-file or --ask-key"
     )
 
@@ -268,7 +268,7 @@ def _arguments() -> tuple[_Parser, Sequence[str]]:
         epilog=_INSPECT_END,
     )
     add("text", metavar="COOKIE", nargs="?", help="(default: standard input)")
-    add("--max-age", metavar="SECONDS", type=_seconds, help="how old it may be (default: 31 days, as Flask)")
+    add("--max-age", metavar="SECONDS", type=_seconds, help="how old it may be (default: that of --app, or 31 days)")
     add("--json", action="store_true", help="print one line of JSON, for machines")
 
     add = command(
@@ -282,7 +282,7 @@ def _arguments() -> tuple[_Parser, Sequence[str]]:
     add("text", metavar="JSON", nargs="?", help="(default: standard input)")
     add("--tagged", action="store_true", help="the JSON has Flask's tags, as the content of inspect --json")
     add("--permanent", action="store_true", help="make it a permanent session")
-    add("--at", metavar="SECONDS", type=_seconds, help="date it so, in Unix seconds (default: now)")
+    add("--at", metavar="SECONDS", type=_seconds, help="sign it with this date, in Unix seconds (default: now)")
     add("--cookie", action="store_true", help="print NAME=VALUE")
 
     add = command(

@@ -175,14 +175,14 @@ class SessionCodec(URLSafeTimedSerializer):
         """Prepare what is used for each value."""
         # The current key first. To derive a key and begin its HMAC here, and go on from a copy, takes 0.6 us a
         # signature; hmac.digest with a derived key takes 1.4 us.
-        begun = [_begin_hmac(signer, key) for key in reversed(self.secret_keys)]
-        self._begun = [hashes for hashes in begun if hashes is not None]
+        states = [_begin_hmac(signer, key) for key in reversed(self.secret_keys)]
+        self._hmac_states = [state for state in states if state is not None]
         self._loads: Callable[[Any], Any] = self.serializer.loads
         self._stamp = (0, b".")  # the last second that was signed in, and its text behind a dot
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy or a pickle takes along: a started hash can be neither copied nor pickled."""
-        return {name: value for name, value in vars(self).items() if name != "_begun"}
+        return {name: value for name, value in vars(self).items() if name != "_hmac_states"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -233,7 +233,7 @@ class SessionCodec(URLSafeTimedSerializer):
 
         Raises ``OverflowError`` for a date before 1970.
         """
-        if not self._begun:
+        if not self._hmac_states:
             signer = self.make_signer()  # whose own sign() would take the time of the call
             return Signer.sign(signer, payload + signer.sep + _encode_date(now))
         second, dated = self._stamp
@@ -241,7 +241,7 @@ class SessionCodec(URLSafeTimedSerializer):
             dated = b"." + _encode_date(now)
             self._stamp = (now, dated)
         signed = payload + dated
-        return signed + b"." + _base64(_finish_hmac(self._begun[0], signed))
+        return signed + b"." + _base64(_finish_hmac(self._hmac_states[0], signed))
 
     # Reading: signed value -> payload -> serialized -> mapping.
 
@@ -286,7 +286,7 @@ class SessionCodec(URLSafeTimedSerializer):
         """
         signed, _, signature = value.rpartition(b".")
         payload, separator, stamp = signed.rpartition(b".")
-        if salt is not None or not separator or not self._begun:
+        if salt is not None or not separator or not self._hmac_states:
             payload, stamp = self._unsign(value, salt)
         elif not self._is_signed(signed, signature):
             return None
@@ -310,8 +310,8 @@ class SessionCodec(URLSafeTimedSerializer):
             claimed = _unbase64(signature)
         except ValueError:
             return False
-        for begun in self._begun:  # noqa: SIM110  # any() makes a generator: 0.3 us
-            if hmac.compare_digest(_finish_hmac(begun, signed), claimed):
+        for state in self._hmac_states:  # noqa: SIM110  # any() makes a generator: 0.3 us
+            if hmac.compare_digest(_finish_hmac(state, signed), claimed):
                 return True
         return False
 
@@ -374,8 +374,8 @@ def _begin_hmac(signer: Signer, secret_key: bytes) -> tuple[Any, Any] | None:
         return None
 
 
-def _finish_hmac(begun: tuple[Any, Any], message: bytes) -> bytes:
-    inner, outer = begun
+def _finish_hmac(state: tuple[Any, Any], message: bytes) -> bytes:
+    inner, outer = state
     inner = inner.copy()
     inner.update(message)
     outer = outer.copy()

@@ -119,7 +119,7 @@ def _are_lists(*contents: Content) -> bool:
 
 
 def _merge_flashes(base: list[Any], ours: list[Any], theirs: list[Any]) -> list[Any]:
-    """Return their messages and behind them those that we added behind the common start."""
+    """Return their messages, followed by those that we added after the common start."""
     start = 0
     while start < min(len(base), len(ours)) and same(base[start], ours[start]):
         start += 1
@@ -205,20 +205,15 @@ def _itself(content: Content) -> Content:
 
 
 def stored(
-    content: Content,
-    serialized: bytes,
-    parse: Callable[[bytes], Content],
-    signed_at: int = 0,
-    origin: str = "flask",
-    value: bytes = b"",
+    content: Content, serialized: bytes, parse: Callable[[bytes], Content], signed_at: int, value: bytes
 ) -> Stored:
-    """Return what a cookie holds, from its ``content`` and the ``serialized`` text that ``parse`` reads it from."""
+    """Return what a ``value`` holds, from its ``content`` and the ``serialized`` text that ``parse`` reads it from."""
     if IMMUTABLE.issuperset(map(type, content.values())):
-        return Stored(content, _itself, signed_at, origin, value)  # most sessions: 1.0 us less than to thaw
+        return Stored(content, _itself, signed_at, value=value)  # most sessions: 1.0 us less than to thaw
     try:
-        return Stored(freeze(content), thaw, signed_at, origin, value)
+        return Stored(freeze(content), thaw, signed_at, value=value)
     except ValueError:  # a datetime in a list
-        return Stored(serialized, parse, signed_at, origin, value)
+        return Stored(serialized, parse, signed_at, value=value)
 
 
 @cache  # for each reason, one object serves all requests

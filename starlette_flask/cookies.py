@@ -62,7 +62,7 @@ def with_cookie_field(headers: Iterable[tuple[bytes, bytes]], field: bytes) -> l
 
 
 def with_pair(field: bytes, name: bytes, value: bytes | None) -> bytes:
-    """Return a Cookie field in which ``value`` alone has this name; in which nothing has it where that is ``None``."""
+    """Return a Cookie field with ``value`` as the only cookie of this name, or with none where it is ``None``."""
     kept = (_hole(part) if its_name == name else part for part, its_name in _parts(field))
     rest = b"".join(kept).strip(b" \t;")
     pair = b"" if value is None else b"%b=%b" % (name, value)

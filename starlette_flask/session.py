@@ -38,7 +38,7 @@ class Session(dict[str, Any]):
     # untouched session would take 2.8 us instead of 2.2.
     __slots__ = ("__dict__", "__weakref__", "_new", "_report")
     _new: bool  # no cookie opened
-    _report: Callable[[Session], None] | None  # for a change after the request has ended
+    _report: Callable[[Session], bool] | None  # for a change after the request has ended: whether it was one
 
     #: Whether the session was read. The response then has ``Vary: Cookie``.
     accessed: bool = False
@@ -54,9 +54,8 @@ class Session(dict[str, Any]):
         """Mark the session as changed, so that the response sets the cookie."""
         self.accessed = self._modified = self._dirty = True
         report = getattr(self, "_report", None)
-        if report is not None:
+        if report is not None and report(self):
             self._report = None  # once is enough
-            report(self)
 
     @property
     def modified(self) -> bool:
@@ -70,8 +69,11 @@ class Session(dict[str, Any]):
 
     @modified.setter
     def modified(self, value: bool) -> None:
-        self.accessed = True
-        self._modified = self._dirty = bool(value)
+        if value:
+            self.mark_modified()
+        else:
+            self.accessed = True
+            self._modified = self._dirty = False
 
     @property
     def permanent(self) -> bool:
@@ -112,7 +114,7 @@ class Session(dict[str, Any]):
     def _mark_saved(self) -> None:
         self._dirty = False
 
-    def _end(self, report: Callable[[Session], None]) -> None:
+    def _end(self, report: Callable[[Session], bool]) -> None:
         self._report = report
 
     # Values that can be changed in place. The middleware compares those that the application got hold of.

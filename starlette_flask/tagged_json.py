@@ -39,7 +39,7 @@ SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def is_dict(value: object) -> TypeGuard[dict[str, Any]]:
-    """Return whether ``value`` is a dict: a JSON object, whose keys are strings."""
+    """Return whether ``value`` is a dict. Its keys are strings where it came from JSON, as the type says."""
     return isinstance(value, dict)
 
 
@@ -263,7 +263,8 @@ class TaggedJSONSerializer:
     """Flask's serializer of session data, with the interface of ``flask.json.tag.TaggedJSONSerializer``.
 
     Stores dict, list, tuple, str, int, float, bool, ``None``, bytes, UUID, datetime and Markup so that they come
-    back as they were, and what :func:`json_default` knows so that it comes back as text.
+    back as they were, a datetime to the second. What :func:`json_default` knows comes back as text, a dataclass as a
+    dict.
     """
 
     #: Tag classes to begin with, in the order in which they are asked.

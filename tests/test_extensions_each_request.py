@@ -169,6 +169,9 @@ class TestOtherProtection:
         message = rf"^protection must be 'basic' or 'strong', or None in load_user_id, not {mode!r}$"
         with pytest.raises(ValueError, match=message):
             load_user_id(scope_of({}), KEY, protection=mode)
+        cookie = f"remember_token={encode_remember_cookie('ann', KEY)}".encode()
+        with pytest.raises(ValueError, match=message):
+            load_user_id(scope_of({}, (b"cookie", cookie)), KEY, protection=mode)
         with pytest.raises(ValueError, match=message):
             protect_session(scope_of({}), mode)
 

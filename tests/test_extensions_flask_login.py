@@ -618,10 +618,12 @@ class TestRememberCookie:
         with pytest.raises(TypeError, match=r"^secret_key_fallbacks must be a list"):
             decode_remember_cookie(old, KEY, "old")
 
-    @pytest.mark.parametrize("retired", [[], ["old"]])
-    def test_a_key_that_flask_login_cannot_sign_with_is_refused_unseen(self, retired: list[str]) -> None:
-        with pytest.raises(ValueError, match=r"^secret_key has a character outside Latin-1") as caught:
-            decode_remember_cookie("ann|x", "a secret ✓", retired)
+    @pytest.mark.parametrize(
+        ("key", "retired"), [("a secret ✓", []), ("a secret ✓", ["old"]), ("a secret", ["old", "✓"])]
+    )
+    def test_a_key_that_flask_login_cannot_sign_with_is_refused_unseen(self, key: str, retired: list[str]) -> None:
+        with pytest.raises(ValueError, match=r"^secret_key or secret_key_fallbacks: .* outside Latin-1$") as caught:
+            decode_remember_cookie("ann|x", key, retired)
         assert "✓" not in str(caught.value)
         assert caught.value.__suppress_context__
 

@@ -271,6 +271,23 @@ class TestReport:
         call(SessionMiddleware(app_that(lambda s: s.update(a=1)), KEY)).scope["session"]["b"] = 2
         assert lost() == [told("b", why="the request had already ended")]
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda s: s.update(cart=[1]),
+            lambda s: setattr(s, "modified", True),
+            lambda s: setattr(s, "modified", False),
+        ],
+    )
+    def test_what_changes_nothing_after_the_end_hides_no_change_that_follows(self, change: Change, lost: Any) -> None:
+        session = call(SessionMiddleware(app_that(), KEY), cookie=signed({"cart": [1]})).scope["session"]
+        change(session)
+        assert not lost()
+        session["cart"].append(2)
+        session.modified = True
+        session["a"] = 1
+        assert lost() == [told("cart", why="the request had already ended")]
+
     def test_two_threads_that_change_it_after_the_request_has_ended(
         self, lost: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -300,6 +317,18 @@ class TestReport:
 
         call(SessionMiddleware(app, KEY), kind="websocket", cookie=signed(BEFORE))
         assert lost() == [told(*keys, why="the connection was refused")]
+
+    def test_what_cannot_be_a_session_is_told_by_its_error_alone(self, lost: Any) -> None:
+        """What the client has stays as it is, so nothing is lost."""
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["session"] = [1, 2]
+            with pytest.raises(TypeError, match="not list"):
+                await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.start", "status": 500})
+
+        reply = call(SessionMiddleware(app, KEY), cookie=signed({"a": 1}))
+        assert (reply.start["status"], reply.set_cookies, lost()) == (500, [], [])
 
     def test_a_websocket_that_was_refused(self, lost: Any) -> None:
         """`websocket.close` instead of `websocket.accept` has no headers to put a cookie in."""

@@ -520,7 +520,7 @@ class TestKeys:
         for command in ("inspect", "sign"):
             result = call(command, option, "hunter2", self.COOKIE)
             assert (result.code, result.out) == (2, "")
-            why = "a key is no argument, the list of processes and the shell's history would show it"
+            why = "do not pass a key as an argument, where the process list and the shell's history would show it"
             assert result.err.endswith(f": {why}: use --key-env, --key-file or --ask-key\n")
             assert "hunter2" not in result.err
 
@@ -927,7 +927,7 @@ class TestSign:
         assert "give --key-env, --key-file, --ask-key or --app, or set FLASK_SECRET_KEY or SECRET_KEY" in result.err
 
     def test_it_says_what_is_no_session(self) -> None:
-        start = "starlette-flask: this is no JSON, or its tags are wrong: "
+        start = "starlette-flask: this is not valid JSON, or its tags are wrong: "
         assert call("sign", "{", SECRET_KEY=KEY).err.startswith(f"{start}Expecting property name")
         assert call("sign", "--tagged", '{" u": "x"}', SECRET_KEY=KEY).err.startswith(f"{start}badly formed")
         err = 'starlette-flask: a session is a JSON object, such as {"user": 1}\n'

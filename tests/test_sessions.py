@@ -1100,10 +1100,12 @@ def test_the_page_that_answers_a_failed_save_saves_what_the_session_then_is(
         with pytest.raises(TypeError, match="key 'a'"):
             await send({"type": "http.response.start", "status": 200, "headers": []})
         repair(scope["session"])
-        await send({"type": "http.response.start", "status": 500, "headers": []})
+        headers = iter([(b"x", b"y")])  # readable only once
+        await send({"type": "http.response.start", "status": 500, "headers": headers})
 
     reply = call(SessionMiddleware(app, KEY))
     assert (reply.start["status"], reply.saved, reply.vary) == (500, saved, ["Cookie"])
+    assert reply.fields("x") == ["y"]
     assert [text for name, _, text in caplog.record_tuples if name == "starlette_flask"] == warnings
 
 

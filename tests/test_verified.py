@@ -376,7 +376,7 @@ def kept(number: int, content: dict[str, Any]) -> tuple[bytes, Stored]:
     """A value of its own, and what it holds, as objects of their own."""
     serialized = CODEC.serialize({**content, "number": number})
     value = CODEC.sign(CODEC.pack(serialized), NOW)
-    return value, stored(CODEC.deserialize(serialized), serialized, CODEC.deserialize, NOW, "flask", value)
+    return value, stored(CODEC.deserialize(serialized), serialized, CODEC.deserialize, NOW, value)
 
 
 class TestMemory:
@@ -417,7 +417,7 @@ class TestMemory:
             serialized = CODEC.serialize(content)
             assert len(serialized) == 243
             value = CODEC.sign(CODEC.pack(serialized), NOW)
-            values.add(stored(CODEC.deserialize(serialized), serialized, CODEC.deserialize, NOW, "flask", value))
+            values.add(stored(CODEC.deserialize(serialized), serialized, CODEC.deserialize, NOW, value))
             cookies.append(value)
         assert all(values.get(value) for value in cookies)
 

@@ -16,7 +16,9 @@ def keys(secret_key: object, secret_key_fallbacks: Iterable[object] | None = ())
         return [key.encode("latin-1") if isinstance(key, str) else key for key in revealed]
     except UnicodeEncodeError:
         # Not from this error, which shows a part of the key.
-        raise ValueError("secret_key has a character outside Latin-1, with which Flask-Login cannot sign") from None
+        raise ValueError(
+            "secret_key or secret_key_fallbacks: Flask-Login cannot sign with a key with characters outside Latin-1"
+        ) from None
 
 
 def sign(user_id: str, key: bytes) -> str:

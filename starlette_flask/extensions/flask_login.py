@@ -76,6 +76,8 @@ def load_user_id(
     :param remember_cookie: ``REMEMBER_COOKIE_NAME`` of the Flask application.
     :raises RuntimeError, TypeError, ValueError: no session in the scope; a key or ``protection`` that is not valid.
     """
+    if protection is not None:
+        _check_protection(protection)
     session = session_of(scope)
     *retired, current = _remember_token.keys(secret_key, secret_key_fallbacks)
     cookie = cookie_of(scope, remember_cookie)
@@ -84,9 +86,7 @@ def load_user_id(
     if cookie is not None and session.get("_remember") != "clear" and (known is None or unidentified):
         remembered = _remember_token.unsign(cookie, [current, *retired])
         if remembered is not None and known in (None, remembered):
-            session["_user_id"] = remembered
-            session["_fresh"] = False
-            session["_id"] = session_identifier(scope)
+            session.update(_user_id=remembered, _fresh=False, _id=session_identifier(scope))
             if _remember_token.unsign(cookie, [current]) is None:
                 session["_remember"] = "set"
             return remembered
@@ -244,8 +244,7 @@ def protect_session(scope: HasSession, mode: Literal["basic", "strong"] = "basic
     :raises TypeError: ``scope`` is a session.
     :raises ValueError: the mode is neither ``"basic"`` nor ``"strong"``.
     """
-    if mode not in ("basic", "strong"):
-        raise ValueError(f"protection must be 'basic' or 'strong', or None in load_user_id, not {mode!r}")
+    _check_protection(mode)
     session = session_of(scope)
     connection = scope_of(scope, _CLIENT)
     if user_id(session) is None or session.get("_id") == session_identifier(scope):
@@ -262,6 +261,11 @@ def protect_session(scope: HasSession, mode: Literal["basic", "strong"] = "basic
     for key in _PROTECTED_KEYS:
         session.pop(key, None)
     session["_remember"] = "clear"
+
+
+def _check_protection(mode: str) -> None:
+    if mode not in ("basic", "strong"):
+        raise ValueError(f"protection must be 'basic' or 'strong', or None in load_user_id, not {mode!r}")
 
 
 def session_identifier(scope: HasSession) -> str:

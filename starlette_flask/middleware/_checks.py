@@ -60,7 +60,7 @@ def _whole_number(setting: str, value: object, allowed: str) -> int:
 
 
 def shown(value: object) -> str:
-    """Return a wrong value with its type; of what is neither text nor number the type alone, as it may be long."""
+    """Return a wrong value with its type; only the type unless it is text or a number, as it may be long."""
     if value is None:
         return "None"
     name = type(value).__name__

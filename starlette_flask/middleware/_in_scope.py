@@ -16,7 +16,7 @@ from ..session import Session
 #: Where a scope has the innermost responder of this package.
 KEY = "starlette_flask.responder"
 #: What stands further out where there is no session.
-NOTHING: Any = object()
+NO_SESSION: Any = object()
 
 Traces: TypeAlias = tuple[object, bool]
 
@@ -31,7 +31,7 @@ class SessionInScope:
     #: The responder of a middleware of this package further out.
     outer: SessionInScope | None
     #: The session of a middleware further out.
-    outside: Any = NOTHING
+    outside: Any = NO_SESSION
     #: What session middlewares further out left in the scope.
     traces: Traces = (None, False)
     #: Copies of the scope in which equal middlewares further in serve.
@@ -58,7 +58,7 @@ class SessionInScope:
         return scope.get(KEY, self) is not self or is_another_middlewares(scope, self.traces)
 
     def standing(self) -> Any:
-        """Return what the application put there instead of the session, further in first; the session if nothing."""
+        """Return what the application put in the session's place, the innermost first; the session if it did not."""
         for scope in (*reversed(self.copies), self.scope):
             if scope.get("session") is not self.session and not self.is_anothers(scope):
                 return scope.get("session")
@@ -99,7 +99,7 @@ class SessionInScope:
             scope.pop(KEY, None)
         else:
             scope[KEY] = self.outer
-        if self.outside is not NOTHING:
+        if self.outside is not NO_SESSION:
             scope["session"] = self.outside
         self.scope, self.copies = {}, ()
 

@@ -16,7 +16,7 @@ from ..asgi import ASGIApp, Message, Receive, Scope, Send
 from ..contents import Content, Stored, changed_keys, same
 from ..cookies import cookie_field, parse_set_cookie, with_cookie_field
 from ..session import Session, peek
-from ._in_scope import KEY, NOTHING, SessionInScope
+from ._in_scope import KEY, NO_SESSION, SessionInScope
 from ._log import debugs
 from ._settlement import settle
 
@@ -37,9 +37,9 @@ class Responder(SessionInScope):
     cookie, too, both sides are merged from what was ``handed`` on to it.
     """
 
-    #: Whether the message that did or could have brought the cookie was sent, or none will be.
+    #: Whether the message that carries the cookie, or could have, was sent; also where none will be.
     started = False
-    #: Why what is changed from then on is lost.
+    #: Why a change after that is lost.
     too_late = "the response had already started"
     #: Whether a save has failed.
     failed = False
@@ -49,7 +49,7 @@ class Responder(SessionInScope):
     def __init__(self, middleware: SessionMiddleware, scope: Scope, send: Send, outer: Responder | None) -> None:
         self.middleware, self.scope, self.outer, self.server_send = middleware, scope, outer, send
         if "session" in scope or "session_handler" in scope:
-            self.stand_before(scope.get("session", NOTHING))
+            self.stand_before(scope.get("session", NO_SESSION))
         headers: list[Any] = scope.get("headers", [])
         if type(headers) is not list:  # perhaps readable only once, and the application is to read them, too
             headers = scope["headers"] = list(headers)
@@ -67,8 +67,8 @@ class Responder(SessionInScope):
         """Return whether ``other``, further in, is to share this session: a middleware with equal settings."""
         return self.middleware.identity == other.identity
 
-    def hand_over(self) -> None:
-        """Take over what stands in the session's place: a middleware further in puts something else there."""
+    def reclaim(self) -> None:
+        """Take over what was put in the session's place, and put the session back: others further in look there."""
         self.adopt_replacement()
         self.put_back()
 
@@ -76,7 +76,7 @@ class Responder(SessionInScope):
         """Serve the application of an equal middleware, with what was changed before in its Cookie field."""
         if scope is not self.scope:
             self.copies = (*self.copies, scope)
-        self.hand_over()
+        self.reclaim()
         app: ASGIApp = inner.app
         if self.is_anothers(scope):  # of one between the two, which is to find it there when the response passes
             app = inner
@@ -88,7 +88,7 @@ class Responder(SessionInScope):
         finally:
             scope["headers"], scope[KEY] = headers, self
         if not self.started:  # others further out may still change the session
-            self.hand_over()
+            self.reclaim()
 
     def hand_on(self, scope: Scope, headers: Iterable[Any]) -> None:
         """Put the session as it is now into the Cookie field, for those who read it there: a mounted Flask app."""
@@ -97,7 +97,7 @@ class Responder(SessionInScope):
             if changed or self.is_foreign():
                 middleware, content = self.middleware, self.session._content() if changed else self.client.content()
                 serialized = middleware.serialize(content)
-                field = middleware.cookie_field(self.field, content, serialized)
+                field = middleware.with_session(self.field, content, serialized)
                 scope["headers"] = with_cookie_field(headers, field)
                 self.handed = Stored(serialized, middleware.deserialize)
             elif self.handed is not self.brought:  # what was handed on before was discarded since
@@ -113,6 +113,8 @@ class Responder(SessionInScope):
     def send(self, message: Message) -> Awaitable[None]:
         """Send a message to the client; the session goes with the first that can carry it."""
         if not self.started and message["type"] in _STARTS:
+            if not isinstance(message.get("headers", ()), (list, tuple)):  # perhaps readable only once
+                message = {**message, "headers": list(message["headers"] or ())}
             try:
                 message = self.save(message)
             except Exception:
@@ -121,7 +123,7 @@ class Responder(SessionInScope):
                     raise
                 message = self.give_up(message)  # this is the page that answers the error
             self.started = True
-            if self.outside is not NOTHING:
+            if self.outside is not NO_SESSION:
                 return self.send_out(message)
         return self.server_send(message)
 
@@ -146,8 +148,7 @@ class Responder(SessionInScope):
         session = self.session
         if self.copies or self.scope.get("session") is not session:
             self.adopt_replacement()
-        given: Any = message.get("headers") or ()
-        headers: list[Any] = list(given)
+        headers: list[Any] = list(message.get("headers", ()))
         inner: list[Any] = []
         may_vary = False
         for header in headers:  # of every response: in one go, and by length first, a write takes 2 us less
@@ -160,7 +161,7 @@ class Responder(SessionInScope):
         if inner:
             varies = self.merge(headers, inner, changed) or varies
         elif changed or (peek(session, "_permanent") and self.middleware.refreshes and not self.is_foreign()):
-            # A value that the application got hold of may be another by now that is stored alike: {9: 1} for {"9": 1}.
+            # The application may have replaced a value by another that is stored the same way: {"9": 1} by {9: 1}.
             if changed or session._exposed or session._modified is not None:
                 self.set_cookie(headers)
             else:
@@ -175,9 +176,8 @@ class Responder(SessionInScope):
                 vary_on_cookie(headers)
             else:
                 headers.append((b"vary", b"Cookie"))
-        elif isinstance(given, (list, tuple)):  # not what was read once, and is empty now
-            return message
-        return {**message, "headers": headers}
+            return {**message, "headers": headers}
+        return message
 
     def is_inner(self, header: Any) -> bool:
         """Return whether a header sets this very cookie: an application inside did."""
@@ -231,11 +231,11 @@ class Responder(SessionInScope):
     def give_up(self, message: Message) -> Message:
         """Return the page that answers a failed save, without a cookie: what the session is now failed as well."""
         self.outcome = "not saved, as it cannot be stored"
-        if lost := _unsaved(self.middleware, self.client, self.session):
+        if lost := _unsaved_keys(self.middleware, self.client, self.session):
             self.warn_lost("they cannot be stored", lost)
-            self.put_back()  # reported, so not again
+        self.put_back()  # reported, so not again
         self.session.modified = False
-        headers: list[Any] = list(message.get("headers") or ())
+        headers: list[Any] = list(message.get("headers", ()))
         vary_on_cookie(headers)
         return {**message, "headers": headers}
 
@@ -273,7 +273,7 @@ class Responder(SessionInScope):
         except Exception:
             changed = True
         if changed:
-            self.warn_lost(reason, _unsaved(self.middleware, self.client, self.session))
+            self.warn_lost(reason, _unsaved_keys(self.middleware, self.client, self.session))
 
     def warn_lost(self, reason: str, keys: set[str]) -> None:
         """Report changes that cannot be saved, by their keys; nothing where there are none."""
@@ -291,7 +291,7 @@ def _why_without_headers(kind: str, scope: Scope) -> str:
     return ""
 
 
-def _unsaved(middleware: SessionMiddleware, client: Stored, session: Session) -> set[str]:
+def _unsaved_keys(middleware: SessionMiddleware, client: Stored, session: Session) -> set[str]:
     content: Content = session._content()
     before: Content = {}
     with suppress(BadData, TypeError):  # what cannot be stored is compared as it is
@@ -301,8 +301,10 @@ def _unsaved(middleware: SessionMiddleware, client: Stored, session: Session) ->
     return changed_keys(before, content)
 
 
-def _report_after_end(middleware: SessionMiddleware, path: str, client: Stored, session: Session) -> None:
-    middleware.log.lost(path, "the request had already ended", _unsaved(middleware, client, session))
+def _report_after_end(middleware: SessionMiddleware, path: str, client: Stored, session: Session) -> bool:
+    keys = _unsaved_keys(middleware, client, session)
+    middleware.log.lost(path, "the request had already ended", keys)
+    return bool(keys)
 
 
 # Tools such as asgiref's adapters warn of a `send` that is no coroutine function.

@@ -290,7 +290,7 @@ def _is_tagged(serializer: Any) -> bool:
 def _is_flasks_code(thing: Any) -> bool:
     """Return whether a tagged serializer, with its tags, or a JSON provider runs no code of the application's."""
     parts = [thing, thing.dumps, thing.loads]
-    parts += [*thing.order, *thing.tags.values()] if hasattr(thing, "tags") else [thing.default]
+    parts += [*thing.order, *thing.tags.values()] if hasattr(thing, "tags") else [getattr(thing, "default", thing)]
     return all(map(_is_framework, parts))
 
 

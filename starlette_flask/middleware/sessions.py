@@ -150,7 +150,7 @@ class SessionMiddleware:
             if outer.serves(self):
                 await outer.share(self, scope, receive, send)
                 return
-            outer.hand_over()
+            outer.reclaim()
         responder = Responder(self, scope, send, outer)
         unsent = CANCELLED
         try:
@@ -191,8 +191,8 @@ class SessionMiddleware:
                 if not is_dict(content):  # Flask answers such a request with 500
                     return "BadPayload"
                 if self._has_own_serializer:  # whose tags may give what marshal does not: a bytearray becomes bytes
-                    return content, Stored(serialized, self.deserialize, signed_at, "flask", value)
-                found = stored(content, serialized, self.deserialize, signed_at, "flask", value)
+                    return content, Stored(serialized, self.deserialize, signed_at, value=value)
+                found = stored(content, serialized, self.deserialize, signed_at, value)
                 self._verified.add(found)
                 return content, found
         except BadData as error:
@@ -220,7 +220,7 @@ class SessionMiddleware:
     def open_inner(self, value: bytes) -> Content | None:
         """Return what a cookie holds that an application inside set; ``None`` where it does not open.
 
-        What is too old stays so. From the future it may be: the server behind a proxy has its own clock.
+        A signature that is too old is rejected, one from the future is not: a server behind a proxy has its own clock.
         """
         try:
             content = self._codec.loads(value, self._opens_for, leeway=self._opens_for)
@@ -282,7 +282,7 @@ class SessionMiddleware:
             self.log.too_large(len(field), self._max_cookie_size)
         return field
 
-    def cookie_field(self, field: bytes, content: Content, serialized: bytes) -> bytes:
+    def with_session(self, field: bytes, content: Content, serialized: bytes) -> bytes:
         """Return a Cookie field that brings this content instead of what it brought."""
         value = self._codec.sign(self._codec.pack(serialized), int(time())) if content else None
         return with_pair(field, self._name, value)

@@ -20,7 +20,7 @@ import flask.json.tag
 import pytest
 from fastapi import FastAPI
 from fastapi import Request as FastAPIRequest
-from flask.json.provider import DefaultJSONProvider
+from flask.json.provider import DefaultJSONProvider, JSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface, SessionMixin
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from starlette.applications import Starlette
@@ -159,6 +159,16 @@ class Decimals(DefaultJSONProvider):
         return super().loads(s, parse_float=Decimal, **kwargs)
 
 
+class Spaced(JSONProvider):
+    """A provider made from scratch, as those for other JSON libraries are."""
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        return json.dumps(obj, indent=1)
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        return json.loads(s)
+
+
 def sets_to_lists(value: Any) -> Any:
     return sorted(value)
 
@@ -219,7 +229,7 @@ def with_json(**attributes: Any) -> flask.Flask:
     return app
 
 
-def with_provider(provider: type[DefaultJSONProvider], **interface: Any) -> flask.Flask:
+def with_provider(provider: type[JSONProvider], **interface: Any) -> flask.Flask:
     app = make_flask(interface=interface)
     app.json = provider(app)
     return app
@@ -255,6 +265,7 @@ CUSTOMISED: dict[str, Callable[[], flask.Flask]] = {
     "a JSON provider": lambda: with_provider(Sets),
     "a JSON provider and a tag": lambda: with_provider(Sets, serializer=tagged(Complex)),
     "a JSON provider that reads": lambda: with_provider(Decimals),
+    "a JSON provider from scratch": lambda: with_provider(Spaced),
     "a tag in another's place": lambda: with_interface(serializer=in_place_of_bytes()),
     "a tag that is written only": lambda: with_interface(serializer=without_escaping(" t")),
     "lifetime": short_lived,

@@ -284,7 +284,7 @@ def other_path(visitor: Visitor) -> Outcome:
     return Outcome("both go out" if holds else f"{len(answer.set_cookies)} cookies go out", holds)
 
 
-@point("the mounted app sets a cookie of that name that does not open, and the app around it changes the session")
+@point("the mounted app sets a cookie of that name that is rejected, and the app around it changes the session")
 def foreign(visitor: Visitor) -> Outcome:
     visitor.change(lambda session: session.update(user=7))
     mounted = flask_inside(lambda session: session.update(inner=1))
@@ -450,7 +450,7 @@ def starlettes(visitor: Visitor) -> Outcome:
         settings = ()
     opens = visitor.session(*settings) == {"user": 7}
     rewritten = opens and visitor.session() == {"user": 7}
-    return Outcome("opens, and is rewritten" if rewritten else "does not open", rewritten)
+    return Outcome("opens, and is rewritten" if rewritten else "is rejected", rewritten)
 
 
 # Settings
@@ -467,7 +467,7 @@ def leeway(visitor: Visitor) -> Outcome:
         settings = ()
     opens = visitor.session(*settings) == {"user": 7}
     how = "with `leeway`" if settings else "always"
-    return Outcome(f"opens, {how}" if opens else "does not open", opens)
+    return Outcome(f"opens, {how}" if opens else "is rejected", opens)
 
 
 @point("a signature from last year")
@@ -477,7 +477,7 @@ def old(visitor: Visitor) -> Outcome:
         jar = [(cookie.name, cookie.value or "") for cookie in visitor.cookies.jar]
     visitor.cookies = httpx.Cookies(jar)
     opens = visitor.session() == {"user": 7}
-    return Outcome("opens" if opens else "does not open", not opens)
+    return Outcome("opens" if opens else "is rejected", not opens)
 
 
 @point("sessions for some paths only")
