@@ -318,18 +318,6 @@ class TestReport:
         call(SessionMiddleware(app, KEY), kind="websocket", cookie=signed(BEFORE))
         assert lost() == [told(*keys, why="the connection was refused")]
 
-    def test_what_cannot_be_a_session_is_told_by_its_error_alone(self, lost: Any) -> None:
-        """What the client has stays as it is, so nothing is lost."""
-
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            scope["session"] = [1, 2]
-            with pytest.raises(TypeError, match="not list"):
-                await send({"type": "http.response.start", "status": 200})
-            await send({"type": "http.response.start", "status": 500})
-
-        reply = call(SessionMiddleware(app, KEY), cookie=signed({"a": 1}))
-        assert (reply.start["status"], reply.set_cookies, lost()) == (500, [], [])
-
     def test_a_websocket_that_was_refused(self, lost: Any) -> None:
         """`websocket.close` instead of `websocket.accept` has no headers to put a cookie in."""
 
