@@ -78,12 +78,21 @@ def reveal_secret(key: object, setting: str = "secret_key") -> str | bytes:
             f"{setting} must be str, bytes, or an object with get_secret_value() or a __str__ of its own, "
             f"not {type(key).__name__}"
         )
+    _check_text(setting, secret)
     text = secret.decode("latin-1") if isinstance(secret, bytes) else secret
     if re.fullmatch(r"\s*(\**|none|null|undefined)\s*", text, re.IGNORECASE) or (
         "***" in text and not isinstance(key, (str, bytes))
     ):
         raise ValueError(f"{setting} is empty or masked (given: a {type(key).__name__}); set a long random secret")
     return secret
+
+
+def _check_text(setting: str, text: str | bytes) -> None:
+    """Raise ``ValueError`` for what has no UTF-8: of an environment variable that is not UTF-8, Python makes such."""
+    try:
+        want_bytes(text)
+    except UnicodeEncodeError:  # which shows the text
+        raise ValueError(f"{setting} has a character that UTF-8 lacks; give it as bytes") from None
 
 
 def reveal_secrets(secret_key: object, secret_key_fallbacks: Iterable[object] | None) -> list[str | bytes]:
@@ -144,6 +153,7 @@ class SessionCodec(URLSafeTimedSerializer):
     ) -> None:
         if not isinstance(cast("object", salt), (str, bytes)):
             raise TypeError(f"salt must be a str or bytes, not {_kind(salt)}")
+        _check_text("salt", salt)
         if serializer is None:
             serializer, identity = TaggedJSONSerializer(), TaggedJSONSerializer
         else:
@@ -204,7 +214,7 @@ class SessionCodec(URLSafeTimedSerializer):
         """Return the signed cookie value of the mapping ``obj``, dated now.
 
         Raises ``TypeError`` for a value that cannot be stored and for keys that cannot be sorted, ``ValueError`` or
-        ``RecursionError`` for one that contains itself.
+        ``RecursionError`` for one that contains itself, ``OverflowError`` for a date that is before year 1 in UTC.
         """
         payload = self.pack(self.serialize(obj))
         return (self.sign(payload, int(time())) if salt is None else self.make_signer(salt).sign(payload)).decode()

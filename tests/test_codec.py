@@ -1073,6 +1073,17 @@ class TestSecretKey:
         with pytest.raises(TypeError, match=r"^secret_key "):
             SessionCodec(key)
 
+    def test_what_has_no_utf_8(self) -> None:
+        """Python makes such a text of an environment variable in Latin-1."""
+        key = "cl\udce9"
+        for text in (key, Secret(key), pydantic.SecretStr(key)):
+            with pytest.raises(ValueError, match=r"^secret_key has a character that UTF-8 lacks") as caught:
+                SessionCodec(text)
+            assert "udce9" not in f"{caught.value!r}"
+            assert caught.value.__suppress_context__
+        with pytest.raises(ValueError, match=r"^salt has a character that UTF-8 lacks"):
+            SessionCodec(KEY, salt=key)
+
     def test_none_is_probably_an_environment_variable(self) -> None:
         with pytest.raises(TypeError, match=r"^secret_key is None: is the environment variable set\?$"):
             SessionCodec(None)

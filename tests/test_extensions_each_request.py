@@ -325,6 +325,8 @@ class TestRememberCookie:
             ({"path": "x"}, r"^path='x' "),
             ({"domain": "a b"}, r"^domain='a b' "),
             ({"same_site": "x"}, r"^same_site='x' "),
+            ({"duration": None}, r"^duration must be a timedelta or a number of seconds, not NoneType$"),
+            ({"duration": True}, r"^duration must be a timedelta or a number of seconds, not bool$"),
         ],
     )
     def test_a_wrong_setting_is_an_error_at_once_and_the_note_stays(self, setting: Any, message: str) -> None:

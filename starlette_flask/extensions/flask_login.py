@@ -21,7 +21,7 @@ from collections.abc import Iterable, MutableMapping
 from datetime import timedelta
 from hashlib import sha512
 from time import time
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from ..cookies import CookieWriter, quote_value
@@ -140,7 +140,7 @@ def login_user(
     :param duration: how long that cookie lives; by default ``REMEMBER_COOKIE_DURATION`` of the Flask
         application.
     :raises RuntimeError: there is no session in the scope.
-    :raises TypeError: ``scope`` is a session; the id is of another type, above all ``None``.
+    :raises TypeError: ``scope`` is a session; the id is of another type, above all ``None``; so is ``duration``.
     """
     session = session_of(scope)
     new_id = _id_text(user_id)
@@ -150,6 +150,8 @@ def login_user(
             # Flask-Login would use what an earlier login left here.
             session.pop("_remember_seconds", None)
         else:
+            if not isinstance(cast("object", duration), timedelta):
+                raise TypeError(f"duration must be a timedelta, not {type(duration).__name__}")
             session["_remember_seconds"] = duration.total_seconds()
         session["_remember"] = "set"
     elif session.get("_user_id") != new_id:
@@ -190,7 +192,7 @@ def remember_cookie(
     secret_key: object,
     *,
     name: str = "remember_token",
-    duration: timedelta | int = timedelta(days=365),
+    duration: timedelta | float = timedelta(days=365),
     path: str | None = "/",
     domain: str | None = None,
     https_only: bool = False,
@@ -213,12 +215,13 @@ def remember_cookie(
         ``_DURATION`` (or seconds; what :func:`login_user` was told takes precedence), ``_PATH``, ``_DOMAIN``,
         ``_SECURE``, ``_HTTPONLY``, ``_SAMESITE`` and ``_REFRESH_EACH_REQUEST`` (also without a note).
     :raises RuntimeError: there is no session in the scope.
-    :raises TypeError, ValueError: a key is not valid, or no browser would accept such a cookie.
+    :raises TypeError, ValueError: a setting is not valid: a key, the duration, a name that browsers would refuse.
     """
     session = session_of(session)
     writer = CookieWriter(
         name, path=path, domain=domain, secure=https_only, httponly=httponly, same_site=same_site, name_setting="name"
     )
+    seconds = _seconds(duration)
     (key,) = _remember_token.keys(secret_key)
     note = session.pop("_remember", "set" if refresh_each_request else None)
     if note == "clear":
@@ -226,9 +229,7 @@ def remember_cookie(
     remembered = user_id(session)
     if note != "set" or remembered is None:
         return None
-    if "_remember_seconds" in session:
-        duration = session["_remember_seconds"]
-    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    seconds = session.get("_remember_seconds", seconds)
     return writer.field(quote_value(_remember_token.sign(remembered, key)), expires=int(time() + seconds)).decode()
 
 
@@ -325,11 +326,19 @@ def decode_remember_cookie(
     return None if cookie is None else _remember_token.unsign(cookie, reversed(keys))
 
 
+def _seconds(duration: object) -> float:
+    if isinstance(duration, timedelta):
+        return duration.total_seconds()
+    if isinstance(duration, bool) or not isinstance(duration, (int, float)):
+        raise TypeError(f"duration must be a timedelta or a number of seconds, not {type(duration).__name__}")
+    return duration
+
+
 def _id_text(value: object) -> str:
     if not _is_id(value):
         # None is the id of a user who was not found: nobody may become the user "None".
         raise TypeError(f"a user id is str, int or UUID, not {type(value).__name__}")
-    return str(value)
+    return str.__str__(value) if isinstance(value, str) else str(value)  # an enum's text, as JSON has it
 
 
 def _is_id(value: object) -> bool:

@@ -4,7 +4,8 @@ Facts, from Flask-WTF 1.3: the session holds a random text as ``csrf_token``; th
 text, signed and dated by itsdangerous under the salt ``wtf-csrf-token``. A token is valid for one session
 only, any number of times until it expires.
 
-Flask-WTF takes the token from the form field ``csrf_token`` or the header ``X-CSRFToken``. Over HTTPS its
+Flask-WTF takes the token from the form field ``csrf_token``, else from one whose name ends so, else from the header
+``X-CSRFToken`` or ``X-CSRF-Token``. Over HTTPS its
 ``CSRFProtect`` also compares ``Referer`` with ``Host``; nothing here does.
 """
 

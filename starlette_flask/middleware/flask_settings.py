@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 from warnings import warn
 
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 
-from ..codec import retired_keys
+from ..codec import retired_keys, reveal_secret
 from ..tagged_json import TaggedJSONSerializer, json_default, untag_all
 from ._checks import duration, shown
 
@@ -60,12 +61,17 @@ _ASKED = {
     "same_site": "get_cookie_samesite",
     "partitioned": "get_cookie_partitioned",  # Flask 3.1
 }
-#: Those of them that Flask takes for true or false, whatever they are.
+#: Those of them that Werkzeug leaves out for ``False`` and ``None`` alone. For 0 it writes ``Secure=0``, and browsers
+#: look at the name alone.
 _FLAGS = ("httponly", "https_only", "partitioned")
+#: What ``get_signing_serializer`` gives.
+_SIGNING = frozenset({"secret_key", "secret_key_fallbacks", "salt", "signer_kwargs", "serializer"})
 #: The class, in Flask and in Quart, of interfaces that keep the session in a signed cookie.
 _COOKIE_SESSIONS = "SecureCookieSessionInterface"
 #: Methods whose answer depends on one request: where an application has its own, nothing here could match them.
 _FIXED = ("open_session", "save_session", "should_set_cookie", "get_expiration_time", "is_null_session")
+#: Names of Flask and Quart with which code asks for the request at hand.
+_OF_A_REQUEST = frozenset({"request", "has_request_context", "websocket", "has_websocket_context"})
 
 
 def flask_settings(flask_app: Any, **overrides: Unpack[Settings]) -> Settings:
@@ -75,9 +81,13 @@ def flask_settings(flask_app: Any, **overrides: Unpack[Settings]) -> Settings:
     ``get_signing_serializer``, and ``flask_app.permanent_session_lifetime``; for an attribute of the cookie that
     is overridden, nothing is asked. ``current_app`` will do as ``flask_app``. What is returned can be deep-copied.
 
+    All is asked now, without a request. What is set later does not count: Flask-Talisman makes the cookie Secure when
+    the first request comes, so give ``https_only=True``. Warned about is what only the Flask application will do: a
+    session class of its own, a ``set_cookie`` of its response class, a method that looks at the request.
+
     Raises ``ValueError`` where the application has no secret key, ``TypeError`` where its sessions are of another
-    kind (kept on a server, signed in another way) or depend on the request at hand, and either, with the name of
-    Flask's setting, for a value that no session could be saved with.
+    kind (kept on a server, signed in another way) or depend on the request at hand, and either for a value that no
+    session could be saved with.
     """
     return read_settings(flask_app, overrides)
 
@@ -94,23 +104,23 @@ def read_settings(flask_app: Any, overrides: Settings) -> Settings:
                 f"{type(interface).__name__}.{name} is overridden, and its answers depend on the request; "
                 f"from_flask cannot reproduce it"
             )
-    if not _is_framework(interface.session_class):
-        warn(
-            f"from_flask: {interface.session_class.__name__} is the session's class in the Flask app alone",
-            stacklevel=3,
-        )
+    asked = {
+        setting: method
+        for setting, method in _ASKED.items()
+        if setting not in overrides and _is_asked(interface, method)
+    }
+    for alone in _of_flask_alone(flask_app, asked.values()):
+        warn(f"from_flask: {alone}", stacklevel=3)
 
     config = flask_app.config
-    # Flask asks within a request, so where `current_app` is known; Quart's context is none to enter from here.
-    asks_app = _is_flask(flask_app) and _has_own_code(interface, flask_app.json)
-    with flask_app.app_context() if asks_app else nullcontext():
-        settings: dict[str, Any] = {
-            setting: _ask(interface, method, flask_app)
-            for setting, method in _ASKED.items()
-            if setting not in overrides and hasattr(interface, method)
-        }
-        settings.update(_signing(interface, flask_app))
-    settings.update({setting: bool(settings[setting]) for setting in _FLAGS if setting in settings})
+    # The framework asks within a request, so where `current_app` is known.
+    with _context(flask_app)() if _has_own_code(interface, flask_app.json) else nullcontext():
+        settings: dict[str, Any] = {name: _ask(interface, method, flask_app, name) for name, method in asked.items()}
+        if _SIGNING - overrides.keys():
+            settings.update(_signing(interface, flask_app))
+    settings.update(
+        {name: settings[name] is not None and settings[name] is not False for name in _FLAGS if name in settings}
+    )
     settings["domain"] = settings.get("domain") or None  # Flask before 2.3 had False
     settings["refresh_each_request"] = bool(config["SESSION_REFRESH_EACH_REQUEST"])
     if "max_cookie_size" not in overrides:
@@ -123,7 +133,7 @@ def read_settings(flask_app: Any, overrides: Settings) -> Settings:
 
 def _application(flask_app: Any) -> Any:
     """Return the application itself, also of a proxy for it: ``current_app``."""
-    if hasattr(flask_app, "_get_current_object"):
+    if hasattr(type(flask_app), "_get_current_object"):  # asked of the class: Eve's has any attribute
         try:
             flask_app = flask_app._get_current_object()
         except RuntimeError as error:  # "Working outside of application context"
@@ -131,9 +141,30 @@ def _application(flask_app: Any) -> Any:
                 "flask_app is current_app, and it is asked outside of an application context; "
                 "give the application itself: current_app._get_current_object()"
             ) from error
-    if not hasattr(flask_app, "session_interface"):
+    if not (_is_a(flask_app, "Flask") or _is_a(flask_app, "Quart")):
         raise TypeError(f"flask_app must be a Flask or Quart application, not {type(flask_app).__name__}")
     return flask_app
+
+
+def _is_asked(interface: object, method: str) -> bool:
+    """Return whether the framework knows a method of the interface, and so calls an application's own."""
+    return any(_is_framework(base) and hasattr(base, method) for base in type(interface).__mro__)
+
+
+def _of_flask_alone(flask_app: Any, methods: Iterable[str]) -> Iterator[str]:
+    """Yield what an application does to its sessions' cookies on its own side alone."""
+    interface, response = flask_app.session_interface, flask_app.response_class
+    if not _is_framework(interface.session_class):
+        name = getattr(interface.session_class, "__name__", repr(interface.session_class))
+        yield f"{name} is the session's class in the Flask app alone"
+    for name in ("set_cookie", "delete_cookie"):
+        if not _is_framework(getattr(response, name)):
+            yield f"{response.__name__}.{name} is overridden; it changes cookies of the Flask app alone"
+    for name in methods:
+        method = getattr(interface, name)
+        code = getattr(getattr(method, "__func__", method), "__code__", None)
+        if not _is_framework(method) and not _OF_A_REQUEST.isdisjoint(getattr(code, "co_names", ())):
+            yield f"{type(interface).__name__}.{name} looks at the request; its answer without one counts here"
 
 
 def _where(interface: object) -> str:
@@ -160,21 +191,25 @@ def _lifetime(flask_app: Any) -> Any:
     return lifetime
 
 
-def _ask(interface: Any, method: str, flask_app: Any) -> Any:
+def _ask(interface: Any, method: str, flask_app: Any, settings: str) -> Any:
     try:
         return getattr(interface, method)(flask_app)
-    except RuntimeError as error:  # "Working outside of request context"
+    except Exception as error:  # "Working outside of request context", or what an application's own code raises then
         raise TypeError(
-            f"{type(interface).__name__}.{method} needs a request, and from_flask asks before there is one; "
-            f"give the setting to from_flask instead"
+            f"{type(interface).__name__}.{method} raises {type(error).__name__} where there is no request, and "
+            f"from_flask asks before there is one; give {settings} to from_flask instead"
         ) from error
 
 
 def _signing(interface: Any, flask_app: Any) -> dict[str, Any]:
     """Return what makes the signature and what it is made over."""
     if _is_framework(interface.get_signing_serializer):  # which takes a text apart into keys of one character
-        retired_keys(flask_app.config.get("SECRET_KEY_FALLBACKS") or None, "SECRET_KEY_FALLBACKS")
-    signing = _ask(interface, "get_signing_serializer", flask_app)
+        retired = retired_keys(flask_app.config.get("SECRET_KEY_FALLBACKS") or None, "SECRET_KEY_FALLBACKS")
+        for number, key in enumerate(retired):
+            reveal_secret(key, f"SECRET_KEY_FALLBACKS[{number}]")
+        if flask_app.secret_key:
+            reveal_secret(flask_app.secret_key, "SECRET_KEY")
+    signing = _ask(interface, "get_signing_serializer", flask_app, ", ".join(sorted(_SIGNING)))
     if signing is None:
         raise ValueError("The Flask app has no secret key: set app.secret_key or config['SECRET_KEY'] first")
     plain = type(signing) is URLSafeTimedSerializer and signing.signer is TimestampSigner
@@ -217,18 +252,35 @@ def _serializer(serializer: Any, flask_app: Any) -> Any:
     There, Flask's tagged JSON goes through ``app.json`` (``flask.json.dumps``). Quart's does not: its tags are
     Flask's and look for a Flask application, so keys stay in their order.
     """
-    is_flask = _is_flask(flask_app)
+    # To leave an application context runs what the application does then: it is entered only where it may be asked.
+    context = _context(flask_app)
     if not _is_tagged(serializer):
-        return _OfApplication(serializer, flask_app.app_context if is_flask else nullcontext)
-    if not is_flask:
-        return _OfApplication(_TaggedJSON(serializer, _quart_dumps, json.loads), nullcontext)
+        return _OfApplication(serializer, context)
+    if not _is_a(flask_app, "Flask"):
+        tagged = _TaggedJSON(serializer, _quart_dumps, json.loads)
+        return _OfApplication(tagged, nullcontext if _is_flasks_code(serializer) else context)
     provider = flask_app.json
     has_own_code = not (_is_flasks_code(serializer) and _is_flasks_code(provider))
     if not has_own_code and _is_default(serializer, provider):
         return None
     tagged = _TaggedJSON(serializer, provider.dumps, provider.loads)
-    # To leave an application context runs what the application does then: it is entered only where it may be asked.
-    return _OfApplication(tagged, flask_app.app_context if has_own_code else nullcontext)
+    return _OfApplication(tagged, context if has_own_code else nullcontext)
+
+
+def _context(flask_app: Any) -> Callable[[], AbstractContextManager[Any]]:
+    """Return what enters a context of the application, where ``current_app`` is known."""
+    return flask_app.app_context if _is_a(flask_app, "Flask") else partial(_quart_context, flask_app)
+
+
+@contextmanager
+def _quart_context(app: Any) -> Generator[None]:
+    """Do as ``async with app.app_context()``, without a loop, and without what the application does at its end."""
+    current = sys.modules["quart.globals"]._cv_app
+    token = current.set(app.app_context())
+    try:
+        yield
+    finally:
+        current.reset(token)
 
 
 def _quart_dumps(value: Any, **settings: Any) -> str:
@@ -305,12 +357,13 @@ def _is_default(serializer: Any, provider: Any) -> bool:
     )
 
 
-def _is_flask(app: Any) -> bool:
-    return any(_is_framework(base) and base.__name__ == "Flask" for base in type(app).__mro__)
+def _is_a(thing: Any, framework: str) -> bool:
+    """Return whether it is an application of class ``Flask`` or ``Quart``, or a proxy of one."""
+    return any(_is_framework(base) and base.__name__ == framework for base in thing.__class__.__mro__)
 
 
 def _is_framework(thing: Any) -> bool:
-    """Return whether a class, a function or an object's class is Flask's or Quart's own, not an application's.
+    """Return whether a class, function or object's class is that of Flask, Quart or Werkzeug, not an application's.
 
     Of a function counts where it was written: ``functools.wraps`` gives it the ``__module__`` of another.
     """
@@ -319,4 +372,4 @@ def _is_framework(thing: Any) -> bool:
         module = function.__globals__.get("__name__")
     else:
         module = (thing if isinstance(thing, type) else type(thing)).__module__
-    return str(module).partition(".")[0] in ("flask", "quart")
+    return str(module).partition(".")[0] in ("flask", "quart", "werkzeug")

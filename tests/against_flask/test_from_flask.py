@@ -10,6 +10,8 @@ import json
 import re
 import subprocess
 import sys
+import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -31,6 +33,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from starlette_flask import SessionMiddleware
+from starlette_flask.cookies import parse_set_cookie
 from starlette_flask.middleware.flask_settings import flask_settings
 
 from .harness import FLASK, NOW, Answer, Operation, Pair, Request, frozen, make_flask
@@ -383,6 +386,36 @@ class TestHonoured:
         with pytest.raises(TypeError, match=f"^{problem}; {what_to_do}$"):
             flask_settings(flask.current_app)
 
+    def test_a_proxy_of_another_kind(self) -> None:
+        app = with_interface(serializer=tagged(Complex))
+        assert flask_settings(weakref.proxy(app)) == flask_settings(app)
+
+    def test_an_application_that_makes_up_its_attributes(self) -> None:
+        """As Eve does, a subclass of Flask."""
+
+        class MakesUp(flask.Flask):
+            def __getattr__(self, name: str) -> Any:
+                return lambda: None
+
+        app = MakesUp("app", static_folder=None)
+        app.secret_key = "k"
+        assert flask_settings(app)["secret_key"] == "k"
+
+    @pytest.mark.parametrize("value", [0, "", 1, "False", None, False, True], ids=repr)
+    @pytest.mark.parametrize("setting", ["SESSION_COOKIE_SECURE", "SESSION_COOKIE_HTTPONLY"])
+    def test_a_flag_that_is_no_bool_is_one_to_browsers(self, setting: str, value: Any) -> None:
+        """Werkzeug writes ``Secure=0``, of which browsers see that the cookie is Secure."""
+        pair = Pair({setting: value})
+        with frozen():
+            ours, flasks = (parse_set_cookie(ask(WRITE).set_cookie[0]) for ask in (pair.ask_ours, pair.ask_flask))
+        assert ours.attributes.keys() == flasks.attributes.keys()
+
+    def test_a_method_that_the_framework_does_not_know(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Flask before 3.1 has no ``get_cookie_partitioned`` and does not call an application's."""
+        monkeypatch.delattr(SessionInterface, "get_cookie_partitioned", raising=False)
+        app = with_class(type("Own", (SecureCookieSessionInterface,), {"get_cookie_partitioned": lambda *_: True}))
+        assert "partitioned" not in flask_settings(app)
+
     @pytest.mark.parametrize("method", ["get_cookie_name", "get_signing_serializer"])
     def test_a_method_that_asks_the_application(self, method: str) -> None:
         def call(self: Any, app: flask.Flask) -> Any:
@@ -497,6 +530,17 @@ def asks_request(method: str) -> type[SecureCookieSessionInterface]:
     return type("OwnInterface", (SecureCookieSessionInterface,), {method: call})
 
 
+def guarded(self: Any, app: flask.Flask) -> str:
+    return "None" if flask.has_request_context() and flask.g.embedded else "Lax"
+
+
+def guarded_otherwise(self: Any, app: flask.Flask) -> str:
+    try:
+        return "None" if flask.request.is_secure else "Lax"
+    except RuntimeError:
+        return "Lax"
+
+
 REQUEST_RULES = ("open_session", "save_session", "should_set_cookie", "get_expiration_time", "is_null_session")
 
 
@@ -540,18 +584,37 @@ class TestRefused:
     @pytest.mark.parametrize("method", ["get_cookie_secure", "get_cookie_domain", "get_cookie_name"])
     def test_a_setting_that_depends_on_the_request(self, method: str) -> None:
         app = with_class(asks_request(method))
-        with pytest.raises(TypeError, match=rf"OwnInterface\.{method} needs a request"):
-            Pair(app=app)
         overrides = {
             "get_cookie_secure": {"https_only": True},
             "get_cookie_domain": {"domain": None},
             "get_cookie_name": {"session_cookie": "s"},
         }
+        (setting,) = overrides[method]
+        with pytest.raises(
+            TypeError, match=rf"OwnInterface\.{method} raises RuntimeError .*; give {setting} to from_fl"
+        ):
+            Pair(app=app)
         SessionMiddleware.from_flask(nothing, app, **overrides[method])
 
+    def test_a_setting_that_cannot_be_had_yet(self) -> None:
+        """Whatever an application's own code raises where there is no request."""
+        app = with_class(
+            type("Own", (SecureCookieSessionInterface,), {"get_cookie_domain": lambda *_: flask.g.tenant})
+        )
+        with pytest.raises(
+            TypeError, match=r"^Own\.get_cookie_domain raises AttributeError .*; give domain to from_fl"
+        ):
+            Pair(app=app)
+
     def test_a_codec_that_depends_on_the_request(self) -> None:
-        with pytest.raises(TypeError, match=r"OwnInterface\.get_signing_serializer needs a request"):
-            Pair(app=with_class(asks_request("get_signing_serializer")))
+        app = with_class(asks_request("get_signing_serializer"))
+        names = "salt, secret_key, secret_key_fallbacks, serializer, signer_kwargs"
+        with pytest.raises(TypeError, match=rf"OwnInterface\.get_signing_serializer .*; give {names} to from_flask"):
+            Pair(app=app)
+        signing: Any = {"secret_key": "k", "secret_key_fallbacks": [], "signer_kwargs": {}, "serializer": None}
+        SessionMiddleware.from_flask(nothing, app, salt="s", **signing)
+        with pytest.raises(TypeError):  # not all of them
+            SessionMiddleware.from_flask(nothing, app, **signing)
 
     def test_no_application(self) -> None:
         with pytest.raises(TypeError, match=r"^flask_app must be a Flask or Quart application, not str$"):
@@ -581,6 +644,8 @@ class TestRefused:
             ("MAX_COOKIE_SIZE", "4093", r"TypeError: MAX_COOKIE_SIZE must be a .*, not '4093' \(str\)"),
             ("MAX_COOKIE_SIZE", 4093.5, r"TypeError: MAX_COOKIE_SIZE must be a .*, not 4093\.5 \(float\)"),
             ("MAX_COOKIE_SIZE", float("inf"), r"TypeError: MAX_COOKIE_SIZE must be a .*, not inf \(float\)"),
+            ("SECRET_KEY", 5, r"TypeError: SECRET_KEY must be str, bytes, .* not int"),
+            ("SECRET_KEY_FALLBACKS", ["old", ""], r"ValueError: SECRET_KEY_FALLBACKS\[1\] is empty or masked"),
             ("MAX_COOKIE_SIZE", -1, r"TypeError: MAX_COOKIE_SIZE must be a .*, 0 or more, not -1 \(int\)"),
             ("PERMANENT_SESSION_LIFETIME", "3600", r"TypeError: PERMANENT_SESSION_LIFETIME must .* '3600' \(str\)"),
             ("PERMANENT_SESSION_LIFETIME", None, r"TypeError: PERMANENT_SESSION_LIFETIME must be .* not None"),
@@ -593,7 +658,8 @@ class TestRefused:
         with pytest.raises((TypeError, ValueError)) as refused:
             Pair({setting: value})
         assert re.match(error, f"{type(refused.value).__name__}: {refused.value}")
-        Pair({setting: value}, **{setting.lower(): 60})
+        if "KEY" not in setting:
+            Pair({setting: value}, **{setting.lower(): 60})
 
     @pytest.mark.parametrize("key", [None, "", b""])
     def test_no_secret_key(self, key: Any) -> None:
@@ -606,6 +672,35 @@ class TestRefused:
         with pytest.warns(UserWarning, match="OwnSession"):
             SessionMiddleware.from_flask(nothing, app)
         same_answer(Pair(app=app), WRITE)
+
+    def test_a_session_class_without_a_name(self) -> None:
+        with pytest.warns(
+            UserWarning, match=r"^from_flask: functools.partial\(.* is the session's class in the Flask app"
+        ):
+            flask_settings(with_interface(session_class=functools.partial(OwnSession)))
+
+    @pytest.mark.parametrize("name", ["set_cookie", "delete_cookie"])
+    def test_a_response_class_that_changes_cookies_is_warned_about(self, name: str) -> None:
+        app = make_flask()
+        app.response_class = type("OwnResponse", (flask.Response,), {name: lambda *args, **kwargs: None})
+        with pytest.warns(
+            UserWarning, match=rf"^from_flask: OwnResponse\.{name} is overridden; .* the Flask app alone$"
+        ):
+            flask_settings(app)
+
+    @pytest.mark.parametrize("looks", [guarded, guarded_otherwise])
+    def test_a_method_that_looks_at_the_request_is_warned_about(self, looks: Any) -> None:
+        """Where it has an answer without one, too; unless the setting is given."""
+        app = with_class(type("Own", (SecureCookieSessionInterface,), {"get_cookie_samesite": looks}))
+        with pytest.warns(
+            UserWarning, match=r"^from_flask: Own\.get_cookie_samesite looks at the request; "
+        ) as caught:
+            assert flask_settings(app)["same_site"] == "Lax"
+        assert len(caught) == 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            flask_settings(app, same_site="lax")
+            flask_settings(with_class(Named))
 
     def test_the_warning_names_the_line_that_called(self) -> None:
         with pytest.warns(UserWarning, match="OwnSession") as caught:

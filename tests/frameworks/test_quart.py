@@ -6,7 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from quart import Quart, flash, get_flashed_messages, request, session
+from flask.json.tag import JSONTag, TaggedJSONSerializer
+from quart import Quart, current_app, flash, get_flashed_messages, request, session
+from quart.sessions import SecureCookieSessionInterface
 from quart.typing import TestClientProtocol as QuartClient
 from werkzeug.datastructures import Headers
 
@@ -140,6 +142,48 @@ class TestScopeSessionInterface:
 
         assert asyncio.run(read()) == [["info", "Hello from Quart"]]
         assert "session" not in cookies_of(client)
+
+    @pytest.mark.parametrize("own_serializer", [False, True])
+    def test_what_asks_the_application(self, own_serializer: bool) -> None:
+        """A tag or serializer of its own, in which ``current_app`` is known as in Quart's requests."""
+
+        class Tag(JSONTag):
+            key = " c"
+
+            def check(self, value: Any) -> bool:
+                return isinstance(value, complex)
+
+            def to_json(self, value: Any) -> Any:
+                return [current_app.name, value.real, value.imag]
+
+            def to_python(self, value: Any) -> Any:
+                assert value[0] == current_app.name
+                return complex(*value[1:])
+
+        class Serializer(TaggedJSONSerializer):
+            def dumps(self, value: Any) -> str:
+                assert current_app.name == "shop"
+                return super().dumps(value)
+
+        app = Quart("shop")
+        app.config.update(SECRET_KEY=KEY)
+        interface: Any = SecureCookieSessionInterface()
+        app.session_interface = interface
+        interface.serializer = Serializer() if own_serializer else TaggedJSONSerializer()
+        interface.serializer.register(Tag)
+
+        @app.post("/")
+        async def write() -> str:
+            session["z"] = 1 + 2j
+            return "done"
+
+        _, _, client = post(app, "/")
+        cookie = cookies_of(client)["session"]
+        codec = SessionMiddleware.from_flask(app.asgi_app, app)._codec
+        assert codec.loads(cookie) == {"z": 1 + 2j}
+        assert codec.dumps({"z": 1 + 2j}).split(".")[0] == cookie.split(".")[0]
+        with pytest.raises(RuntimeError):
+            _ = current_app.name
 
     def test_settings_of_quart(self) -> None:
         app = Quart(__name__)
