@@ -133,7 +133,8 @@ def read_settings(flask_app: Any, overrides: Settings) -> Settings:
 
 def _application(flask_app: Any) -> Any:
     """Return the application itself, also of a proxy for it: ``current_app``."""
-    if hasattr(type(flask_app), "_get_current_object"):  # asked of the class: Eve's has any attribute
+    kind: Any = type(flask_app)
+    if hasattr(kind, "_get_current_object"):  # asked of the class, as an Eve application has any attribute
         try:
             flask_app = flask_app._get_current_object()
         except RuntimeError as error:  # "Working outside of application context"
