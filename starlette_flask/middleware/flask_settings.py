@@ -133,7 +133,7 @@ def read_settings(flask_app: Any, overrides: Settings) -> Settings:
 
 def _application(flask_app: Any) -> Any:
     """Return the application itself, also of a proxy for it: ``current_app``."""
-    kind: Any = type(flask_app)
+    kind = cast("Any", type(flask_app))
     if hasattr(kind, "_get_current_object"):  # asked of the class, as an Eve application has any attribute
         try:
             flask_app = flask_app._get_current_object()
