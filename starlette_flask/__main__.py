@@ -16,6 +16,7 @@ from importlib import metadata
 from time import time
 from typing import Any, NoReturn, cast
 
+from ._cli.application import told
 from ._cli.code import code
 from ._cli.cookie_text import find_cookie
 from ._cli.examination import examine
@@ -28,6 +29,7 @@ from .cookies import CookieWriter
 from .tagged_json import TaggedJSONSerializer, is_dict
 
 _MOST = 1 << 20  # bytes to read
+_OPTION = re.compile("--[A-Za-z][A-Za-z0-9-]*|-[A-Za-z]")  # its name alone
 
 _KEYS = f"""\
 Secret keys come from --key-env, --key-file (one a line, the current key first,
@@ -54,8 +56,8 @@ application opens it; if not, why. Of a Set-Cookie field, print what a browser
 makes of it as well.
 
 COOKIE is a value, NAME=VALUE, or text with Cookie or Set-Cookie fields, such as
-the headers that "curl -si" prints. Without COOKIE, or with "-", standard input
-is read.
+the headers that "curl -si" prints, or a curl command line, as browsers copy it.
+Without COOKIE, or with "-", standard input is read.
 
 {_KEYS}
 {_APP}"""
@@ -175,9 +177,11 @@ def _sign(options: argparse.Namespace) -> tuple[Lines, int]:
         raise ValueError(f"no key: give --key-env, --key-file, --ask-key or --app, or set {' or '.join(VARIABLES)}")
     codec = expected.codec(expected.keys[0])
     now = int(time()) if options.at is None else options.at
-    value = codec.sign(codec.pack(codec.serialize(content)), now).decode()
+    with told("the serializer refuses this content"):  # one of the application's own may raise anything
+        payload = codec.pack(codec.serialize(content))
+    value = codec.sign(payload, now).decode()
     if options.cookie:
-        value = f"{CookieWriter(expected.name, secure=True).name.decode()}={value}"
+        value = f"{CookieWriter(expected.name, secure=True, name_setting='--name').name.decode()}={value}"
     return [("", value)], 0
 
 
@@ -186,12 +190,9 @@ def _settings(options: argparse.Namespace) -> tuple[Lines, int]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors show nothing that steers a terminal, and no key that was typed in the wrong place."""
+    """A parser whose errors show nothing that steers a terminal."""
 
     def error(self, message: str) -> NoReturn:
-        if message.startswith("unrecognized arguments"):
-            message = re.sub(r"(--?[\w-]+=)\S+", r"\1...", message)
-            message += " (put COOKIE or JSON in quotes, and behind -- if it begins with -)"
         super().error(_printable(message))
 
 
@@ -218,10 +219,23 @@ def _no_key(_: str) -> NoReturn:
     )
 
 
+def _not_empty(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it must not be empty: give a value, or leave the option out")
+    return text
+
+
 def _seconds(text: str) -> int:
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds, such as 3600")
     return int(text)
+
+
+def _unix_seconds(text: str) -> int:
+    seconds = _seconds(text)
+    if seconds < 0:
+        raise argparse.ArgumentTypeError(f"{seconds} is before 1970: it must be 0 or more")
+    return seconds
 
 
 _FORM: Any = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
@@ -232,12 +246,13 @@ def _shared_arguments() -> _Parser:
     shared = _Parser(add_help=False)
     add = shared.add_argument_group("secret keys").add_argument
     add("--key-env", metavar="NAME", action="append", default=[], help="a key is in this environment variable")
-    add("--key-file", metavar="PATH", help="keys are in this file, one a line, the current one first")
+    add("--key-file", metavar="PATH", type=_not_empty, help="keys are in this file, one a line, the current one first")
     add("--ask-key", action="store_true", help="ask for a key on the terminal")
     add("--key", "--secret-key", "--secret", "-k", type=_no_key, help=argparse.SUPPRESS)
     add = shared.add_argument_group("settings of the application").add_argument
-    add("--app", metavar="MODULE:ATTRIBUTE", help="take the keys and all that follows from this application")
-    add("--name", help="the cookie's name (default: session)")
+    app_help = "take the keys and all that follows from this application"
+    add("--app", metavar="MODULE:ATTRIBUTE", type=_not_empty, help=app_help)
+    add("--name", type=_not_empty, help="the cookie's name (default: session)")
     add("--salt", help="(default: cookie-session)")
     add("--digest", choices=DIGESTS, help="(default: sha1)")
     add("--key-derivation", choices=DERIVATIONS, help="(default: hmac)")
@@ -282,7 +297,7 @@ def _arguments() -> tuple[_Parser, Sequence[str]]:
     add("text", metavar="JSON", nargs="?", help="(default: standard input)")
     add("--tagged", action="store_true", help="the JSON has Flask's tags, as the content of inspect --json")
     add("--permanent", action="store_true", help="make it a permanent session")
-    add("--at", metavar="SECONDS", type=_seconds, help="sign it with this date, in Unix seconds (default: now)")
+    add("--at", metavar="SECONDS", type=_unix_seconds, help="sign it with this date, in Unix seconds (default: now)")
     add("--cookie", action="store_true", help="print NAME=VALUE")
 
     add = command(
@@ -309,12 +324,23 @@ def _require_command(parser: _Parser, commands: Sequence[str], first: str | None
         parser.error(f"{first!r} is not a command: {names}{hint}")
 
 
+def _refuse_unknown(parser: _Parser, unknown: Sequence[str]) -> None:
+    """Raise ``SystemExit`` where arguments were not recognized. Of options it shows the name, of others nothing."""
+    if unknown:
+        options = [name[0] for argument in unknown if (name := _OPTION.match(argument))]
+        shown = ", ".join(options) or "not shown, as one may be a key"
+        parser.error(
+            f"unrecognized arguments: {shown} (put COOKIE or JSON in quotes, and behind -- if it begins with -)"
+        )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command of ``argv``, by default the process's. Return the exit code; usage raises ``SystemExit``."""
     argv = sys.argv[1:] if argv is None else argv
     parser, commands = _arguments()
     _require_command(parser, commands, argv[0] if argv else None)
-    options = parser.parse_args(argv)
+    options, unknown = parser.parse_known_args(argv)
+    _refuse_unknown(parser, unknown)
     status: int
     try:
         shown, status = options.run(options)

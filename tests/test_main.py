@@ -41,6 +41,8 @@ from .command_line import KEY, NOW, OLD_KEY, Result, call, inspect, make_flask, 
 MONTH = 31 * 86400
 
 NO_VARIABLE = "--key-env takes a variable's name, and there is no environment variable"
+NO_FILE = "--key-file takes a file's path, and there is no file of the name given, which may be a key"
+NO_KEY = "none of the keys signed it ($SECRET_KEY): another key did, or it was changed since"
 TWO_COOKIES = (
     "2 cookies have this name: a server reads the first, so what is saved in another, a log-out included, has no "
     "effect. Browsers send several after a change of domain or path, the longer path and then the older one first: "
@@ -107,6 +109,17 @@ class TestInput:
             "cookie:session={}",
             'Cookie: session="{}"',
             "> Cookie: a=b\r\n> Cookie: session={}\r\n",
+            "cookie:\nsession={}\nhost:\nlocalhost",
+            "session={}; secure-id=2",
+            "a=1; secure-id=2; session={}",
+            '"session={}"',
+            "' session={}; a=b '",
+            "'Cookie: a=b; session={}'",
+            "curl 'https://x/' -H 'Cookie: session={}' --compressed",
+            "$ curl 'https://x/' \\\n  -H \"x: y\" \\\n  -H $'cookie: a=\"b\"; session={}'",
+            "curl 'https://x/' \\\n  -b 'session={}; a=b' \\\n  -H 'x: y'",
+            'curl --header "Cookie: session={}" https://x/',
+            "curl -b jar.txt --cookie=session={} https://x/",
         ],
     )
     def test_a_value_is_read_from(self, text: str) -> None:
@@ -118,7 +131,15 @@ class TestInput:
 
     @pytest.mark.parametrize(
         "text",
-        ["{}", "Set-Cookie: {}", "HTTP/1.1 200 OK\r\nset-cookie: a=b; Path=/\r\nset-cookie: {}\r\n\r\nsession="],
+        [
+            "{}",
+            "Set-Cookie: {}",
+            "HTTP/1.1 200 OK\r\nset-cookie: a=b; Path=/\r\nset-cookie: {}\r\n\r\nsession=",
+            "'{}'",
+            "set-cookie:\r\n{}\r\nserver:\r\nnginx\r\n",
+            "set-cookie:\nset-cookie: {}",
+            "\tSet-Cookie : \n\t{} \n",
+        ],
     )
     def test_a_set_cookie_field_is_read_from(self, text: str) -> None:
         field = set_cookie({"user": 1})
@@ -140,7 +161,18 @@ class TestInput:
     def test_the_name_may_be_any_bytes(self) -> None:
         assert call("inspect", "--name", "\udcff", self.COOKIE).code == 0
 
-    @pytest.mark.parametrize("text", ["sid={}", "Cookie: a=b", "Set-Cookie: sid={}; session={}", "sid={}; HttpOnly"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "sid={}",
+            "Cookie: a=b",
+            "Set-Cookie: sid={}; session={}",
+            "sid={}; HttpOnly",
+            "sid={}; HttpOnly ; session={}",
+            "'session={}'; 'a=b'",
+            "curl -b sid={} -H 'session={}' https://x/",
+        ],
+    )
     def test_a_cookie_of_another_name_is_not_taken_for_it(self, text: str) -> None:
         result = call("inspect", text.replace("{}", self.COOKIE))
         assert (result.code, result.out) == (2, "")
@@ -166,6 +198,10 @@ class TestInput:
             (
                 "> GET / HTTP/1.1\n> Host: a\n",
                 "there is no cookie in this input: it has headers, but no Cookie and no Set-Cookie field",
+            ),
+            (
+                "curl 'https://x/' -b jar.txt -H 'x: y'",
+                "there is no cookie in this input: it is a curl command without one; inspect what it prints with -si",
             ),
             ("<!doctype html>", "there is no cookie in this input: it has neither a value nor a NAME=VALUE"),
         ],
@@ -477,10 +513,9 @@ class TestKeys:
             ("--key-env", "MISSING", f"{NO_VARIABLE} MISSING"),
             ("--key-env", "hunter2", f"{NO_VARIABLE} of the name given, which may be a key"),
             ("--key-env", "Hunter", f"{NO_VARIABLE} of the name given, which may be a key"),
-            (
-                "--key-file",
-                "hunter2",
-                "--key-file takes a file's path, and there is no file of the name given, which may be a key",
+            *(
+                ("--key-file", name, NO_FILE)
+                for name in ("hunter2", "/hunter2", "gX3/abcdEFG+h1==", "gX3/abcd.h1", "h" * 300, f"{'h' * 300}/x")
             ),
             ("--key-file", "missing.txt", "[Errno 2] No such file or directory: 'missing.txt'"),
         ],
@@ -540,6 +575,7 @@ class TestKeys:
         argv = ("--salt", "pepper", "--digest", "sha512", "--key-derivation", "concat")
         assert inspect(cookie, *argv, SECRET_KEY=KEY)["opens"] is True
         assert inspect(cookie, SECRET_KEY=KEY)["opens"] is False
+        assert inspect(value({"user": 1}, salt=""), "--salt", "", SECRET_KEY=KEY)["opens"] is True
 
 
 class TestReasons:
@@ -557,9 +593,7 @@ class TestReasons:
 
     def test_another_key(self) -> None:
         report = self.refused(value({"user": 1}), key="another")
-        assert report["reasons"] == [
-            "none of the keys signed it ($SECRET_KEY): another key did, or it was changed since"
-        ]
+        assert report["reasons"] == [NO_KEY]
         assert (report["content"], report["key"]) == ({"user": 1}, None)
         out = call("inspect", value({"user": 1}), SECRET_KEY="another").out
         assert ("NOT VERIFIED" in out, "\nkey " in out) == (True, False)
@@ -661,6 +695,7 @@ class TestReasons:
         for environment in ({}, {"SECRET_KEY": "another"}, {"SECRET_KEY": "€€"}, {"SECRET_KEY": os.fsdecode(b"\xff")}):
             report = inspect(f"remember_token={cookie}; HttpOnly", "--name", "remember_token", **environment)
             assert (report["format"], report["key"], report["notes"]) == ("flask-login", None, [])
+            assert report["reasons"][1:] == [NO_KEY] * len(environment)
 
     def test_flask_wtfs_token(self) -> None:
         app = flask.Flask(__name__)
@@ -678,6 +713,7 @@ class TestReasons:
         """Starlette signs with ``str(key)``, which is ``"b'...'"`` for bytes."""
         report = self.refused(starlettes({"a": 1}, key=KEY.encode()))
         assert (report["format"], report["key"]) == ("starlette", 1)
+        assert report["reasons"][0].startswith("signed with key 1 ($SECRET_KEY) as bytes, but in the format")
 
     def test_expired(self) -> None:
         assert inspect(value({"user": 1}, age=MONTH), SECRET_KEY=KEY)["opens"] is True
@@ -709,7 +745,7 @@ class TestReasons:
         assert report["format"] == "starlette"
         assert report["content"] == content
         how = "but in the format of Starlette's own middleware; accept_starlette_cookies=True opens it"
-        assert report["reasons"] == [f"signed with key 1 ($SECRET_KEY), {how}"]
+        assert report["reasons"] == [f"signed with key 1 ($SECRET_KEY) as text, {how}"]
         assert report["key"] == 1
         other = self.refused(cookie, key="another")
         assert (other["format"], other["content"], other["key"]) == ("starlette", content, None)
@@ -761,6 +797,7 @@ class TestReasons:
         path.write_bytes(b"\xff\n" + KEY.encode())
         report = inspect("--key-file", str(path), starlettes({"a": 1}))
         assert (report["format"], report["key"]) == ("starlette", 2)
+        assert inspect("--key-file", str(path), starlettes({"a": 1}, key="\ufffd"))["key"] is None
 
     def test_starlettes_format_in_words(self) -> None:
         result = call("inspect", starlettes({"a": 1}))
@@ -791,7 +828,7 @@ class TestReasons:
             reasons = self.refused(cookie[:end])["reasons"]
             parts = "it takes payload, time and signature (27 characters with sha1)"
             assert reasons[0] == f"it is cut off or damaged: {parts}"
-            assert reasons[1] == "none of the keys signed it ($SECRET_KEY): another key did, or it was changed since"
+            assert reasons[1] == NO_KEY
 
     def test_a_signature_without_a_time(self) -> None:
         cookie = URLSafeSerializer(KEY, salt="cookie-session", signer_kwargs={"key_derivation": "hmac"}).dumps(
@@ -894,7 +931,7 @@ class TestSign:
         assert call("sign", "--cookie", "--name", "__Host-s", "{}", SECRET_KEY=KEY).out.startswith("__Host-s=e30.")
         refused = call("sign", "--cookie", "--name", "a b", "{}", SECRET_KEY=KEY)
         assert (refused.code, refused.out) == (2, "")
-        assert "'a b'" in refused.err
+        assert refused.err.startswith("starlette-flask: --name='a b' is not a valid cookie name; ")
 
     def test_a_permanent_session(self) -> None:
         cookie = call("sign", "--permanent", "--cookie", '{"user": 1}', SECRET_KEY=KEY).out.strip()
@@ -1158,8 +1195,17 @@ class TestProcess:
             (("e30.a.b",), "is not a command: inspect, sign, settings; for a cookie: starlette-flask inspect e30.a.b"),
             (("inspect", "--max-age", "1h", "x"), "argument --max-age: '1h' is not a whole number of seconds"),
             (("sign", "--at", "1" * 19, "{}"), "is not a whole number of seconds, such as 3600"),
-            (("inspect", "a", "b"), "unrecognized arguments: b (put COOKIE or JSON in quotes, and behind --"),
-            (("sign", "--password=hunter2", "{}"), "unrecognized arguments: --password=... (put COOKIE"),
+            (
+                ("inspect", "a", "hunter2"),
+                "unrecognized arguments: not shown, as one may be a key (put COOKIE or JSON in quotes, and behind --",
+            ),
+            (("sign", "--password=hunter2", "{}"), "unrecognized arguments: --password (put COOKIE"),
+            (("inspect", "a", "-xhunter2", "--keyy", "hunter2 --b"), "unrecognized arguments: -x, --keyy (put COOKIE"),
+            (("sign", "--at", "-5", "{}"), "argument --at: -5 is before 1970: it must be 0 or more\n"),
+            *(
+                (("inspect", option, "", "x"), f"argument {option}: it must not be empty: give a value, or leave")
+                for option in ("--name", "--app", "--key-file")
+            ),
             (("inspect", "--digest", "md5", "x"), "argument --digest: invalid choice: 'md5'"),
         ],
     )
@@ -1171,7 +1217,7 @@ class TestProcess:
 
     @pytest.mark.parametrize(
         "argv",
-        [("{}",), ("inspect", "-{}"), ("inspect", "x", "{}"), ("inspect", "--digest", "{}"), ("sign", "--at", "{}")],
+        [("{}",), ("inspect", "--digest", "{}"), ("sign", "--at", "{}")],
     )
     @pytest.mark.parametrize("text", ["\x1b]0;title\x07", "\u202e", "\u3164", "\udc9b"])
     def test_wrong_usage_does_not_steer_the_terminal(self, argv: tuple[str, ...], text: str) -> None:

@@ -43,19 +43,19 @@ def load(target: str) -> Any:
     if here not in sys.path:
         sys.path.insert(0, here)
     with redirect_stdout(sys.stderr):
-        with _told(f"{module} cannot be imported from {here}"):
+        with told(f"{module} cannot be imported from {here}"):
             thing: Any = importlib.import_module(module)
         for name in attribute.split("."):
-            with _told(f"{target} cannot be found"):
+            with told(f"{target} cannot be found"):
                 thing = getattr(thing, name)
         if is_factory:
-            with _told(f"{module}:{attribute}() fails"):
+            with told(f"{module}:{attribute}() fails"):
                 thing = thing()
     return thing
 
 
 @contextmanager
-def _told(what: str) -> Generator[None]:
+def told(what: str) -> Generator[None]:
     """Turn whatever an application raises into a ``ValueError`` of one line: what, why, and where."""
     try:
         yield
@@ -83,7 +83,7 @@ def find_middleware(target: str, notes: list[str]) -> SessionMiddleware:
     """
     application = load(target)
     flask_app = None
-    with _noted(notes), _told(f"the settings of {target} cannot be read"):
+    with _noted(notes), told(f"the settings of {target} cannot be read"):
         pending = [application]
         seen: set[int] = set()
         while pending and len(seen) < _MOST:
@@ -109,7 +109,7 @@ def find_flask_settings(target: str, notes: list[str]) -> tuple[Any, Settings]:
     flask_app = load(target)
     if not hasattr(flask_app, "session_interface"):
         raise ValueError(_nothing_in(flask_app, target, "Flask or Quart application"))
-    with _noted(notes), _told(f"the settings of {target} cannot be read"):
+    with _noted(notes), told(f"the settings of {target} cannot be read"):
         settings = flask_settings(flask_app)
         SessionMiddleware(_nowhere, **settings)
     return flask_app, settings

@@ -105,8 +105,7 @@ def _until(attributes: Mapping[str, str], notes: list[str]) -> tuple[datetime | 
     until, by = None, "Expires"
     if "expires" in attributes:
         try:
-            until = parsedate_to_datetime(attributes["expires"])
-            until = until.replace(tzinfo=until.tzinfo or timezone.utc)
+            until = parsedate_to_datetime(attributes["expires"]).replace(tzinfo=timezone.utc)  # whatever its zone
         except (ValueError, OverflowError):
             notes.append(f"Expires={attributes['expires']} is not a date: ignored")
     if "max-age" in attributes:

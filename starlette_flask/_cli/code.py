@@ -11,7 +11,7 @@ from typing import Any
 from itsdangerous import want_bytes
 
 from ..extensions.flask_login import remember_cookie
-from ..middleware.flask_settings import _is_framework
+from ..middleware.flask_settings import _is_framework, _quart_dumps, _TaggedJSON
 from ..middleware.sessions import SessionMiddleware
 from .application import find_flask_settings
 from .expectation import digest_name
@@ -42,7 +42,7 @@ def code(target: str) -> list[str]:
     """
     comments: list[str] = []
     flask_app, settings = find_flask_settings(target, comments)
-    arguments = list(_arguments(flask_app, dict(settings), comments))
+    arguments = list(_arguments(dict(settings), comments))
     flask_login = list(_flask_login(flask_app))
     modules = [name for name in ("base64", "hashlib", "os") if any(f"{name}." in text for _, text in arguments)]
     return [
@@ -61,16 +61,16 @@ def code(target: str) -> list[str]:
     ]
 
 
-def _arguments(flask_app: Any, settings: dict[str, Any], comments: list[str]) -> Iterator[tuple[str, str]]:
+def _arguments(settings: dict[str, Any], comments: list[str]) -> Iterator[tuple[str, str]]:
     """Yield the keys, each setting that is not the middleware's default, and their code."""
     yield "secret_key", _key("SECRET_KEY", settings.pop("secret_key"))
     fallbacks = enumerate(settings.pop("secret_key_fallbacks"), 1)
     keys = [_key(f"SECRET_KEY_FALLBACK_{number}", key) for number, key in fallbacks]
     yield "secret_key_fallbacks", f"[{', '.join(keys)}]"  # also without any: the next rotation needs the place
-    if settings.pop("serializer") is not None:
+    if (serializer := settings.pop("serializer")) is not None:
         comments.append(
-            f"serializer is left out, because {_own_serializer(flask_app)}. Without it, sessions are written in other "
-            "bytes, and do not open where they need it: give an object with the same dumps and loads"
+            f"serializer is left out, because {_own_serializer(serializer._serializer)}. Without it, sessions are "
+            "written in other bytes, and do not open where they need it: give an object with the same dumps and loads"
         )
     if signing := ", ".join(_signing(settings.pop("signer_kwargs"), comments)):
         yield "signer_kwargs", f"{{{signing}}}"
@@ -82,6 +82,8 @@ def _arguments(flask_app: Any, settings: dict[str, Any], comments: list[str]) ->
 
 
 def _literal(value: Any) -> str:
+    if isinstance(value, str):  # perhaps a member of an enum, which would show its name
+        value = str.__str__(value)
     return ascii(value).removeprefix("datetime.")  # of a timedelta
 
 
@@ -91,11 +93,11 @@ def _flask_login(flask_app: Any) -> Iterator[str]:
     if manager is None:
         return
     protection = config.get("SESSION_PROTECTION", manager.session_protection)
-    remember = {
-        argument: config[setting]
-        for argument, setting in _REMEMBER_COOKIE.items()
-        if config.get(setting, _REMEMBER_DEFAULTS[argument]) != _REMEMBER_DEFAULTS[argument]
-    }
+    if protection not in ("basic", "strong"):  # to Flask-Login, any other is none
+        protection = None
+    cookie = {name: config.get(setting, _REMEMBER_DEFAULTS[name]) for name, setting in _REMEMBER_COOKIE.items()}
+    cookie["domain"] = cookie["domain"] or None  # browsers ignore an empty one
+    remember = {name: value for name, value in cookie.items() if value != _REMEMBER_DEFAULTS[name]}
     load = {"protection": protection} if protection != "basic" else {}
     name = {"remember_cookie": remember["name"]} if "name" in remember else {}
     yield ""
@@ -110,18 +112,21 @@ def _flask_login(flask_app: Any) -> Iterator[str]:
 
 
 def _key(name: str, secret: str | bytes) -> str:
-    """Return code that takes a key from the environment, whose values are text without zero bytes."""
-    try:
-        is_text = "\0" not in want_bytes(secret).decode()
-    except UnicodeDecodeError:
-        is_text = False
+    """Return code that takes a key from the environment, whose values are text without zero bytes.
+
+    Bytes that are not ASCII stay bytes: of a text, Flask-Login makes others, in Latin-1.
+    """
+    is_text = "\0" not in secret if isinstance(secret, str) else secret.isascii() and b"\0" not in secret
     return f'os.environ["{name}"]' if is_text else f'base64.b64decode(os.environ["{name}_BASE64"])'
 
 
 def _signing(signer_kwargs: dict[str, Any], comments: list[str]) -> Iterator[str]:
     """Yield the items of ``signer_kwargs`` that are not Flask's."""
     for name, value in signer_kwargs.items():
-        text = ascii(value) if isinstance(value, (str, bytes)) else _digest(value) if name == "digest_method" else None
+        if isinstance(value, (str, bytes)):
+            text: str | None = _literal(value)
+        else:
+            text = _digest(value) if name == "digest_method" else None
         if text is None:
             comments.append(
                 f"signer_kwargs[{name!r}] is left out, because it is an object of type {type(value).__name__}; "
@@ -140,13 +145,21 @@ def _digest(method: Any) -> str | None:
     return f"hashlib.{name}" if is_hashlibs else None
 
 
-def _own_serializer(flask_app: Any) -> str:
+def _own_serializer(serializer: Any) -> str:
     """Say what makes the bytes of an application's sessions differ from those of Flask's own JSON with tags."""
-    serializer, provider = flask_app.session_interface.serializer, flask_app.json
-    if not _is_framework(serializer):
-        return f"the application has its own, {type(serializer).__name__}"
-    if tags := [type(tag).__name__ for tag in serializer.order if not _is_framework(tag)]:
+    tagged = serializer._tagged if isinstance(serializer, _TaggedJSON) else serializer
+    if tagged is serializer or not _is_framework(tagged):
+        return f"the application has its own, {_name(tagged)}"
+    if tags := [_name(tag) for tag in tagged.order if not _is_framework(tag)]:
         return f"the application has tags of its own: {', '.join(tags)}"
+    if serializer._dumps is _quart_dumps:
+        return "the application's JSON is Quart's, which keeps keys in their order"
+    provider = getattr(serializer._dumps, "__self__", serializer._dumps)
     if not _is_framework(provider):
-        return f"the application's JSON is its own, {type(provider).__name__}"
-    return "the application's JSON has other settings, or is Quart's, which keeps keys in their order"
+        return f"the application's JSON is its own, {_name(provider)}"
+    return "the application's tags or JSON settings are not Flask's defaults"
+
+
+def _name(thing: Any) -> str:
+    """Return the name of a module or class, or that of an object's class."""
+    return getattr(thing, "__name__", type(thing).__name__)

@@ -1,4 +1,7 @@
-"""A text -> the cookie in it: a bare value, NAME=VALUE, or the fields that ``curl -si`` prints."""
+"""A text -> the cookie in it: a bare value, NAME=VALUE, fields as ``curl -si`` prints them, or a curl command.
+
+Reading takes time linear in the text's length: no pattern below has two ways to match the same text.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,16 @@ from typing import NamedTuple
 
 from ..cookies import SetCookie, parse_set_cookie, read_cookie
 
-_FIELD = re.compile(rb"[<> ]*(set-)?cookie[ \t]*:[ \t]*(.*)", re.IGNORECASE)
+#: The value is on the same line or, as browsers' developer tools copy it, alone on the next one.
+_FIELD = re.compile(
+    rb"^[<> \t]*(set-)?cookie[ \t]*:[ \t]*(?:\r?\n(?![<> \t]*[\w-]+:))?([^\r\n]*)", re.IGNORECASE | re.MULTILINE
+)
+_CURL = re.compile(rb"\W*curl\s")
+_CURL_OPTION = re.compile(rb"""\s(-[Hb]|--header|--cookie)[\s=]*\$?(?:'([^']*)'|"([^"]*)"|([^\s=$'"][^\s'"]*))""")
 _PAIR = re.compile(rb"""(?!eyJ|e30)[^\s=;"]+[ \t]*=[^=]""")  # '=' at the end of base64 belongs to the value
-_ATTRIBUTE = re.compile(rb";\s*(path|domain|expires|max-age|secure|httponly|samesite|partitioned)\b", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    rb";\s*(path|domain|expires|max-age|secure|httponly|samesite|partitioned)\s*(?:[=;]|\Z)", re.IGNORECASE
+)
 _HEADERS = re.compile(rb"^[<> ]*(HTTP/[0-9.]+ [0-9]{3}|[a-z][a-z0-9-]*:([ \t]|\r?$))", re.IGNORECASE | re.MULTILINE)
 _VALUE_IN_PIECES = re.compile(rb"""[\w.=%+/:|"'\s-]*""")
 
@@ -30,14 +40,18 @@ def find_cookie(text: bytes, name: bytes) -> Cookie:
     Of Set-Cookie fields the last one counts, as in a browser; of cookies in a Cookie field the first, as on a server.
     Raises ``ValueError`` where there is none.
     """
-    fields = [match.groups() for line in text.splitlines() if (match := _FIELD.fullmatch(line.strip()))]
-    text = text.strip()
+    text = _unquoted(text.strip(), name)
     if not text:
         raise ValueError("there is no cookie: the input is empty: did a command fail, or is a variable not set?")
+    fields = _fields(text) or _curls_fields(text)
     if not fields:
+        if _CURL.match(text):
+            raise ValueError(
+                "there is no cookie in this input: it is a curl command without one; inspect what it prints with -si"
+            )
         if _HEADERS.search(text):
             raise ValueError("there is no cookie in this input: it has headers, but no Cookie and no Set-Cookie field")
-        if not (text.startswith(name + b"=") or _PAIR.match(text)):
+        if not _is_pair(text, name):
             if not _VALUE_IN_PIECES.fullmatch(text) and len(text.split()) > 1:
                 raise ValueError("there is no cookie in this input: it has neither a value nor a NAME=VALUE")
             return Cookie(text, len(text), "value", None, [])
@@ -58,6 +72,34 @@ def find_cookie(text: bytes, name: bytes) -> Cookie:
             f"{', '.join(repr(other.decode('latin-1')) for other in names)}"
         )
     return found
+
+
+def _unquoted(text: bytes, name: bytes) -> bytes:
+    """Return a text without the quotes around all of it, as code has them; those around a mere value belong to it."""
+    quote, inner = text[:1], text[1:-1].strip()
+    is_quoted = quote in (b"'", b'"') and text.endswith(quote) and text.count(quote) == 2
+    return inner if is_quoted and (_FIELD.match(inner) or _is_pair(inner, name)) else text
+
+
+def _is_pair(text: bytes, name: bytes) -> bool:
+    return text.startswith(name + b"=") or _PAIR.match(text) is not None
+
+
+def _fields(text: bytes) -> list[tuple[object, bytes]]:
+    """Return the Cookie and Set-Cookie fields in a text, each with whether it is one of the latter."""
+    return [(is_set, field.strip()) for is_set, field in _FIELD.findall(text)]
+
+
+def _curls_fields(text: bytes) -> list[tuple[object, bytes]]:
+    """Return the Cookie fields that a curl command gives, as browsers copy it, if the text is one."""
+    fields: list[tuple[object, bytes]] = []
+    for option, *argument in _CURL_OPTION.findall(text) if _CURL.match(text) else ():
+        given = b"".join(argument)  # in quotes or without
+        if option in (b"-H", b"--header"):
+            fields += _fields(given)
+        elif b"=" in given:  # else it is a file's name
+            fields.append((False, given))
+    return fields
 
 
 def _name(pair: bytes) -> bytes:

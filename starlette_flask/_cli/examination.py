@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from itertools import product
 from time import time
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from itsdangerous import BadData, BadPayload, BadSignature, SignatureExpired, Signer
@@ -159,21 +158,31 @@ def _opened_as_starlettes(value: bytes, expected: Expectation, report: Report) -
         opened = _open_starlettes(value, key)
         if opened is None:
             continue
+        form, signed_at = opened
         report.format = "starlette"
         _say_key(number, key, report)
-        report.is_verified = expected.accepts_starlette
-        if not expected.accepts_starlette:
-            report.reasons.append(f"signed with key {number} ({key.source}), but in {FORMATS['starlette']}")
-        elif not is_current(opened[1], expected.lifetime, expected.leeway):
+        signed = f"signed with key {number} ({key.source}) as {form}"
+        report.is_verified = expected.starlette is not None and expected.starlette.open(value) is not None
+        if expected.starlette is None:
+            report.reasons.append(f"{signed}, but in {FORMATS['starlette']}")
+        elif not report.is_verified:
+            other = "bytes" if form == "text" else "text"
+            report.reasons.append(
+                f"{signed}, where the application has it as {other}: to Starlette these are two keys"
+            )
+        elif not is_current(signed_at, expected.lifetime, expected.leeway):
             _say_age(report.age, expected, report)
         return True
     return False
 
 
-def _open_starlettes(value: bytes, key: Key) -> tuple[dict[str, Any], int] | None:
-    """Return what Starlette's own middleware signed with this key, given to it as text or as bytes, and when."""
-    as_bytes, as_text = StarletteFormat([key.secret]), StarletteFormat([key.secret.decode(errors="replace")])
-    return as_text.open(value) or as_bytes.open(value)
+def _open_starlettes(value: bytes, key: Key) -> tuple[str, int] | None:
+    """Return whether Starlette's own middleware signed it with this key as text or as bytes, and when."""
+    for form, secret in key.forms().items():
+        opened = StarletteFormat([secret]).open(value)
+        if opened is not None:
+            return form, opened[1]
+    return None
 
 
 def _looks_like_starlettes(payload: bytes, serialized: bytes) -> bool:
@@ -208,9 +217,7 @@ def _signed_otherwise(value: bytes, expected: Expectation, report: Report) -> No
         how = f", but with{options}" * bool(options)
         report.reasons.append(f"signed with key {number} ({key.source}){changes}{how}")
         return
-    if expected.keys:
-        tried = ", ".join(key.source for key in expected.keys)
-        report.reasons.append(f"none of the keys signed it ({tried}): another key did, or it was changed since")
+    _say_no_key(expected.keys, report)
 
 
 def _examine_remember_cookie(value: bytes, keys: Sequence[Key], report: Report) -> None:
@@ -223,11 +230,18 @@ def _examine_remember_cookie(value: bytes, keys: Sequence[Key], report: Report) 
             _say_key(number, key, report)
             report.notes.append(f"it remembers the user {text.rpartition('|')[0]!r}, signed with {key.source}")
             return
+    _say_no_key(keys, report)
 
 
 def _say_key(number: int, key: Key, report: Report) -> None:
     report.key, report.key_source = number, key.source
     report.signer = f"{key.source}{', a fallback' * key.is_fallback}"
+
+
+def _say_no_key(keys: Sequence[Key], report: Report) -> None:
+    if keys:
+        tried = ", ".join(key.source for key in keys)
+        report.reasons.append(f"none of the keys signed it ({tried}): another key did, or it was changed since")
 
 
 def _say_age(age: int | None, expected: Expectation, report: Report) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from ..codec import SessionCodec
+from ..starlette_format import StarletteFormat
 from .application import find_middleware
 from .keys import Key, read_keys
 from .report import ASSUMED
@@ -35,7 +36,7 @@ class Expectation:
     lifetime: int = 31 * 86400  #: seconds that a signature is valid
     lifetime_source: str = ASSUMED  #: what says so
     leeway: int = 0
-    accepts_starlette: bool = False
+    starlette: StarletteFormat | None = None  #: opens cookies of Starlette's own middleware, if they are accepted
 
     def codec(self, key: Key) -> SessionCodec:
         """Return what signs and opens with one of the keys."""
@@ -49,9 +50,12 @@ def expectation(options: argparse.Namespace, notes: list[str]) -> Expectation:
     """
     keys = options.key_env, options.key_file, options.ask_key
     expected = _of_application(options.app, notes) if options.app else Expectation(read_keys(*keys))
-    changes: dict[str, Any] = {name: given for name in ("name", "salt") if (given := getattr(options, name))}
+    changes: dict[str, Any] = {name: getattr(options, name) for name in ("name", "salt")}
+    changes = {name: given for name, given in changes.items() if given is not None}  # an empty salt is one
     if options.app and any(keys):
-        changes["keys"] = read_keys(*keys)
+        changes["keys"] = others = read_keys(*keys)
+        if expected.starlette is not None:  # nobody says whether the application would have them as text or bytes
+            changes["starlette"] = StarletteFormat([form for key in others for form in key.forms().values()])
     signing = dict(expected.signer_kwargs)
     if options.key_derivation:
         signing["key_derivation"] = options.key_derivation
@@ -80,5 +84,5 @@ def _of_application(target: str, notes: list[str]) -> Expectation:
         lifetime=middleware._opens_for,
         lifetime_source=f"{setting} of {target}",
         leeway=middleware._leeway,
-        accepts_starlette=middleware._starlette is not None,
+        starlette=middleware._starlette,
     )

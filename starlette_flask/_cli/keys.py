@@ -28,6 +28,13 @@ class Key(NamedTuple):
         """Show the source alone."""
         return f"Key({self.source!r})"
 
+    def forms(self) -> dict[str, str | bytes]:
+        """Return it as text, if it can be, and as bytes: to Starlette these are two keys."""
+        try:
+            return {"text": self.secret.decode(), "bytes": self.secret}
+        except UnicodeDecodeError:
+            return {"bytes": self.secret}
+
 
 def read_keys(variables: Sequence[str], path: str | None, ask: bool) -> list[Key]:
     """Return the keys of environment variables, of a file and of who sits at the terminal; all but one are fallbacks.
@@ -54,7 +61,7 @@ def _variable(name: str) -> Key:
 
 
 def _lines(path: str) -> list[Key]:
-    if not Path(path).exists() and not re.search(r"[/\\.]", path):  # as in _variable
+    if not _exists(Path(path)) and not _is_path(path):  # as in _variable
         raise ValueError("--key-file takes a file's path, and there is no file of the name given, which may be a key")
     lines = Path(path).read_bytes().splitlines() or [b""]
     for number, line in enumerate(lines, 1):
@@ -65,6 +72,24 @@ def _lines(path: str) -> list[Key]:
                 f"one a line. Load the file, such as with 'set -a; . {file}; set +a', and give --key-env {name}"
             )
     return [_key(f"{path} line {number}", line) for number, line in enumerate(lines, 1) if line or number == 1]
+
+
+def _is_path(text: str) -> bool:
+    """Return whether a text that names no file is a path all the same, in a folder that is there.
+
+    Slashes alone make none: base64 has them, too, also as its first character.
+    """
+    folder = Path(text).parent
+    return ("." in text or folder.name != "") and _exists(folder)
+
+
+def _exists(path: Path) -> bool:
+    """Do as ``path.exists()``, which raises an error that shows the path where it is too long for one."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
 
 
 def _key(source: str, secret: bytes) -> Key:
