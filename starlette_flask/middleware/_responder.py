@@ -218,7 +218,7 @@ class Responder(SessionInScope):
         middleware, ours = self.middleware, self.client
         if changed:
             ours = Stored(middleware.serialize(self.session._content()), middleware.deserialize)
-        theirs = parse_set_cookie(bytes(inner[-1][1]), self.path)  # the last one is what the client will keep
+        theirs = parse_set_cookie(inner[-1][1])  # the last one is what the client will keep
         settled = settle(middleware, theirs, self.handed, self.client, ours.content())
         if settled.content is not None:
             field = middleware.render(settled.content, middleware.serialize(settled.content))
