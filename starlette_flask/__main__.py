@@ -29,7 +29,7 @@ from .cookies import CookieWriter
 from .tagged_json import TaggedJSONSerializer, is_dict
 
 _MOST = 1 << 20  # bytes to read
-_OPTION = re.compile("--[A-Za-z][A-Za-z0-9-]*|-[A-Za-z]")  # its name alone
+_OPTION = re.compile("--[a-z][a-z0-9-]*|-[a-z]")  # its name alone
 
 _KEYS = f"""\
 Secret keys come from --key-env, --key-file (one a line, the current key first,
@@ -250,8 +250,12 @@ def _shared_arguments() -> _Parser:
     add("--ask-key", action="store_true", help="ask for a key on the terminal")
     add("--key", "--secret-key", "--secret", "-k", type=_no_key, help=argparse.SUPPRESS)
     add = shared.add_argument_group("settings of the application").add_argument
-    app_help = "take the keys and all that follows from this application"
-    add("--app", metavar="MODULE:ATTRIBUTE", type=_not_empty, help=app_help)
+    add(
+        "--app",
+        metavar="MODULE:ATTRIBUTE",
+        type=_not_empty,
+        help="take the keys and all that follows from this application",
+    )
     add("--name", type=_not_empty, help="the cookie's name (default: session)")
     add("--salt", help="(default: cookie-session)")
     add("--digest", choices=DIGESTS, help="(default: sha1)")
@@ -349,7 +353,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 141
-    except (EOFError, OSError, OverflowError, RecursionError, ValueError) as error:
+    except (EOFError, OSError, ValueError) as error:
         print(f"starlette-flask: {_printable(str(error))}", file=sys.stderr)
         return 2
     return status

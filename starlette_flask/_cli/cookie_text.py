@@ -91,9 +91,9 @@ def _fields(text: bytes) -> list[tuple[object, bytes]]:
 
 
 def _curls_fields(text: bytes) -> list[tuple[object, bytes]]:
-    """Return the Cookie fields that a curl command gives, as browsers copy it, if the text is one."""
+    """Return the Cookie fields that a curl command gives, as browsers copy it."""
     fields: list[tuple[object, bytes]] = []
-    for option, *argument in _CURL_OPTION.findall(text) if _CURL.match(text) else ():
+    for option, *argument in _CURL_OPTION.findall(text):
         given = b"".join(argument)  # in quotes or without
         if option in (b"-H", b"--header"):
             fields += _fields(given)
