@@ -169,7 +169,7 @@ class Spaced(JSONProvider):
         return json.dumps(obj, indent=1)
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        return json.loads(s)
+        return json.loads(s, **kwargs)  # an older Flask reads its tags in here
 
 
 def sets_to_lists(value: Any) -> Any:
