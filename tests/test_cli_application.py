@@ -377,7 +377,8 @@ app.config.update(
         "signer_kwargs session_cookie same_site",
     ),
     "a key of bytes that are text": ("app.secret_key = 'hunter\\u00e9'.encode()", "same_site"),
-    "a key of any bytes": ("app.secret_key = 'hunter\\0'", "same_site"),
+    "a key of any text": ("app.secret_key = 'hunter\\0'", "same_site"),
+    "a key of any bytes": ("app.secret_key = b'hunter\\0'", "same_site"),
     "its own way of signing": (
         "class Own(SecureCookieSessionInterface):\n    salt = 'pepper'\n    key_derivation = 'concat'\n"
         "    digest_method = staticmethod(hashlib.sha512)\napp.session_interface = Own()",
@@ -618,7 +619,7 @@ class TestSettings:
 
     def test_of_quart(self, module: Module) -> None:
         result = call("settings", f"{module(APPLICATIONS['a Quart application'])}:app")
-        assert "is Quart's, which keeps keys in their order" in result.out
+        assert "left out, because the application's JSON is Quart's, which keeps keys in their order. " in result.out
 
     @pytest.mark.parametrize(
         ("source", "words"),

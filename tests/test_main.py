@@ -709,9 +709,10 @@ class TestReasons:
         report = inspect(token)
         assert (report["format"], report["key"], report["reasons"]) == ("flask-wtf", None, [text])
 
-    def test_a_key_that_starlette_takes_as_bytes(self) -> None:
+    @pytest.mark.parametrize("key", [KEY.encode(), b"\xff key"])
+    def test_a_key_that_starlette_takes_as_bytes(self, key: bytes) -> None:
         """Starlette signs with ``str(key)``, which is ``"b'...'"`` for bytes."""
-        report = self.refused(starlettes({"a": 1}, key=KEY.encode()))
+        report = self.refused(starlettes({"a": 1}, key=key), key=os.fsdecode(key))
         assert (report["format"], report["key"]) == ("starlette", 1)
         assert report["reasons"][0].startswith("signed with key 1 ($SECRET_KEY) as bytes, but in the format")
 
