@@ -20,6 +20,7 @@ from typing import Any
 import flask
 import flask.json.tag
 import pytest
+import quart
 from fastapi import FastAPI
 from fastapi import Request as FastAPIRequest
 from flask.json.provider import DefaultJSONProvider, JSONProvider
@@ -541,6 +542,17 @@ def guarded_otherwise(self: Any, app: flask.Flask) -> str:
         return "Lax"
 
 
+def guarded_in_quart(self: Any, app: flask.Flask) -> str:
+    return "None" if quart.has_websocket_context() else "Lax"
+
+
+def guarded_otherwise_in_quart(self: Any, app: flask.Flask) -> str:
+    try:
+        return "None" if quart.websocket.scheme == "wss" else "Lax"
+    except RuntimeError:
+        return "Lax"
+
+
 REQUEST_RULES = ("open_session", "save_session", "should_set_cookie", "get_expiration_time", "is_null_session")
 
 
@@ -688,7 +700,7 @@ class TestRefused:
         ):
             flask_settings(app)
 
-    @pytest.mark.parametrize("looks", [guarded, guarded_otherwise])
+    @pytest.mark.parametrize("looks", [guarded, guarded_otherwise, guarded_in_quart, guarded_otherwise_in_quart])
     def test_a_method_that_looks_at_the_request_is_warned_about(self, looks: Any) -> None:
         """Where it has an answer without one, too; unless the setting is given."""
         app = with_class(type("Own", (SecureCookieSessionInterface,), {"get_cookie_samesite": looks}))
