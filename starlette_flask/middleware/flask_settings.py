@@ -162,9 +162,8 @@ def _of_flask_alone(flask_app: Any, methods: Iterable[str]) -> Iterator[str]:
         if not _is_framework(getattr(response, name)):
             yield f"{response.__name__}.{name} is overridden; it changes cookies of the Flask app alone"
     for name in methods:
-        method = getattr(interface, name)
-        code = getattr(getattr(method, "__func__", method), "__code__", None)
-        if not _is_framework(method) and not _OF_A_REQUEST.isdisjoint(getattr(code, "co_names", ())):
+        code = getattr(getattr(interface, name), "__code__", None)
+        if not _OF_A_REQUEST.isdisjoint(getattr(code, "co_names", ())):
             yield f"{type(interface).__name__}.{name} looks at the request; its answer without one counts here"
 
 
@@ -253,18 +252,17 @@ def _serializer(serializer: Any, flask_app: Any) -> Any:
     There, Flask's tagged JSON goes through ``app.json`` (``flask.json.dumps``). Quart's does not: its tags are
     Flask's and look for a Flask application, so keys stay in their order.
     """
-    # To leave an application context runs what the application does then: it is entered only where it may be asked.
     context = _context(flask_app)
     if not _is_tagged(serializer):
         return _OfApplication(serializer, context)
     if not _is_a(flask_app, "Flask"):
-        tagged = _TaggedJSON(serializer, _quart_dumps, json.loads)
-        return _OfApplication(tagged, nullcontext if _is_flasks_code(serializer) else context)
+        return _OfApplication(_TaggedJSON(serializer, _quart_dumps, json.loads), context)
     provider = flask_app.json
     has_own_code = not (_is_flasks_code(serializer) and _is_flasks_code(provider))
     if not has_own_code and _is_default(serializer, provider):
         return None
     tagged = _TaggedJSON(serializer, provider.dumps, provider.loads)
+    # To leave Flask's context runs what the application does then: it is entered only where it may be asked.
     return _OfApplication(tagged, context if has_own_code else nullcontext)
 
 
@@ -343,7 +341,7 @@ def _is_tagged(serializer: Any) -> bool:
 def _is_flasks_code(thing: Any) -> bool:
     """Return whether a tagged serializer, with its tags, or a JSON provider runs no code of the application's."""
     parts = [thing, thing.dumps, thing.loads]
-    parts += [*thing.order, *thing.tags.values()] if hasattr(thing, "tags") else [getattr(thing, "default", thing)]
+    parts += [*thing.order, *thing.tags.values()] if hasattr(thing, "tags") else [getattr(thing, "default", None)]
     return all(map(_is_framework, parts))
 
 

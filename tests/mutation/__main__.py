@@ -112,6 +112,7 @@ TESTS: dict[str, list[str]] = {
         "against_flask/test_from_flask.py",
         "against_flask/test_quart.py",
         "against_flask/test_deliberate_differences.py",
+        "frameworks/test_quart.py",
     ],
     "middleware/_checks.py": ["test_sessions.py", "against_flask/test_from_flask.py"],
     "middleware/_from_flask.py": ["against_flask/test_from_flask.py"],
