@@ -9,8 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 from warnings import warn
 
@@ -267,8 +266,8 @@ def _serializer(serializer: Any, flask_app: Any) -> Any:
 
 
 def _context(flask_app: Any) -> Callable[[], AbstractContextManager[Any]]:
-    """Return what enters a context of the application, where ``current_app`` is known."""
-    return flask_app.app_context if _is_a(flask_app, "Flask") else partial(_quart_context, flask_app)
+    """Return what enters a context of the application, where ``current_app`` is known; equal for one application."""
+    return flask_app.app_context if _is_a(flask_app, "Flask") else MethodType(_quart_context, flask_app)
 
 
 @contextmanager
