@@ -95,7 +95,7 @@ def read_settings(flask_app: Any, overrides: Settings) -> Settings:
     """Do as :func:`flask_settings`, for a caller whose own caller any warning is for."""
     flask_app = _application(flask_app)
     interface = flask_app.session_interface
-    if not any(_is_framework(base) and base.__name__ == _COOKIE_SESSIONS for base in type(interface).__mro__):
+    if not _is_a(interface, _COOKIE_SESSIONS):
         raise TypeError(f"flask_app keeps its sessions {_where(interface)}; only signed cookie sessions can be shared")
     for name in _FIXED:
         if not _is_framework(getattr(interface, name)):
@@ -355,9 +355,9 @@ def _is_default(serializer: Any, provider: Any) -> bool:
     )
 
 
-def _is_a(thing: Any, framework: str) -> bool:
-    """Return whether it is an application of class ``Flask`` or ``Quart``, or a proxy of one."""
-    return any(_is_framework(base) and base.__name__ == framework for base in thing.__class__.__mro__)
+def _is_a(thing: Any, name: str) -> bool:
+    """Return whether it is an instance of the framework's class of that name, or a proxy of one."""
+    return any(_is_framework(base) and base.__name__ == name for base in thing.__class__.__mro__)
 
 
 def _is_framework(thing: Any) -> bool:
