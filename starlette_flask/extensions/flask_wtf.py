@@ -5,8 +5,8 @@ text, signed and dated by itsdangerous under the salt ``wtf-csrf-token``. A toke
 only, any number of times until it expires.
 
 Flask-WTF takes the token from the form field ``csrf_token``, else from one whose name ends so, else from the header
-``X-CSRFToken`` or ``X-CSRF-Token``. Over HTTPS its
-``CSRFProtect`` also compares ``Referer`` with ``Host``; nothing here does.
+``X-CSRFToken`` or ``X-CSRF-Token``. Over HTTPS its ``CSRFProtect`` also compares ``Referer`` with ``Host``; nothing
+here does.
 """
 
 from __future__ import annotations
