@@ -50,8 +50,8 @@ def expectation(options: argparse.Namespace, notes: list[str]) -> Expectation:
     """
     keys = options.key_env, options.key_file, options.ask_key
     expected = _of_application(options.app, notes) if options.app else Expectation(read_keys(*keys))
-    changes: dict[str, Any] = {
-        name: given for name in ("name", "salt") if (given := getattr(options, name)) is not None  # an empty salt is one
+    changes: dict[str, Any] = {  # an empty salt is one
+        name: given for name in ("name", "salt") if (given := getattr(options, name)) is not None
     }
     if options.app and any(keys):
         changes["keys"] = others = read_keys(*keys)
